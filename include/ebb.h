@@ -1,0 +1,165 @@
+/* ebb.h: train diffusion (score-based) models and sample from them on CPUs.
+ *
+ * The whole public API. C11 and C++. Functions return ebb_status; on failure the context holds a
+ * message that says what went wrong, where, and what to do. The library never prints, never exits and
+ * never leaves a half-written file. Objects you create you free; buffers you pass in stay yours; text
+ * it returns through `char **` is freed with ebb_text_free. A context is used by one thread at a time.
+ *
+ * Options structs start with their size: set it to sizeof of the struct, zero the rest (or take the
+ * _defaults() function) and fill in what you need.
+ */
+#ifndef EBB_H
+#define EBB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define EBB_API __attribute__((visibility("default")))
+#else
+#define EBB_API
+#endif
+
+#define EBB_VERSION "0.1.0"
+
+typedef enum ebb_status {
+    EBB_OK = 0,
+    EBB_E_ARGUMENT,     /* a value the caller gave is out of its range */
+    EBB_E_USAGE,        /* an unknown key, name or option */
+    EBB_E_MEMORY,       /* allocation failed */
+    EBB_E_IO,           /* open, read, write, rename, disk full */
+    EBB_E_FORMAT,       /* a file does not follow its format */
+    EBB_E_SHAPE,        /* shapes do not fit together */
+    EBB_E_NUMERIC,      /* NaN or infinity where a number is needed */
+    EBB_E_UNSUPPORTED,  /* valid, but this build or machine cannot */
+    EBB_E_INTERNAL      /* a defect of ebb */
+} ebb_status;
+
+typedef enum ebb_backend_choice { EBB_BACKEND_AUTO, EBB_BACKEND_OWN, EBB_BACKEND_ONEDNN } ebb_backend_choice;
+
+typedef struct ebb_context ebb_context;
+typedef struct ebb_recipe ebb_recipe;
+typedef struct ebb_model ebb_model;
+typedef struct ebb_trainer ebb_trainer;
+
+/* ---- context ----------------------------------------------------------------------------- */
+typedef struct ebb_context_options {
+    size_t size;
+    int threads;                 /* 0: all cores this process may use */
+    const char *cpu;             /* c, neon, avx2, avx512, amx; NULL: EBB_CPU or the best */
+    const char *backend;         /* auto, own, onednn; NULL: EBB_BACKEND or auto */
+} ebb_context_options;
+
+/* options may be NULL. On failure *out still holds a context with the message (free it), or NULL when
+ * there was no memory even for that. */
+EBB_API ebb_status ebb_context_create(const ebb_context_options *options, ebb_context **out);
+EBB_API void ebb_context_free(ebb_context *ctx);
+/* The message of the last failure; "" when there was none. */
+EBB_API const char *ebb_message(const ebb_context *ctx);
+EBB_API const char *ebb_status_name(ebb_status status);
+EBB_API void ebb_text_free(char *text);
+EBB_API const char *ebb_version(void);
+
+/* ---- recipes ----------------------------------------------------------------------------- */
+/* A recipe says everything a training run depends on: data, network, process, loss, optimiser, seed.
+ * `name` is a built-in recipe ("digits", "unet-s") or the path of a JSON file. */
+EBB_API ebb_status ebb_recipe_load(ebb_context *ctx, const char *name, ebb_recipe **out);
+/* "key=value", e.g. "train.steps=2000". Unknown keys are EBB_E_USAGE with a suggestion. */
+EBB_API ebb_status ebb_recipe_set(ebb_context *ctx, ebb_recipe *recipe, const char *assignment);
+/* Whole recipe as JSON text, every key present. */
+EBB_API ebb_status ebb_recipe_text(ebb_context *ctx, const ebb_recipe *recipe, char **json);
+/* JSON array of {key, type, default, help, ...}: every key there is. */
+EBB_API ebb_status ebb_recipe_keys(ebb_context *ctx, char **json);
+/* JSON array of {name, help}: the built-in recipes. */
+EBB_API ebb_status ebb_recipe_list(ebb_context *ctx, char **json);
+EBB_API void ebb_recipe_free(ebb_recipe *recipe);
+
+/* ---- training ---------------------------------------------------------------------------- */
+typedef struct ebb_train_report {
+    size_t size;
+    int64_t step, steps;         /* finished, of */
+    double loss;                 /* of this step */
+    double loss_mean;            /* exponential mean over about 100 steps */
+    double gradient_norm;        /* before clipping */
+    double images_per_second;    /* recent */
+    double seconds_left;
+    int saved;                   /* 1: a checkpoint was written in this call */
+    int done;                    /* 1: all steps done, final files written */
+} ebb_train_report;
+
+/* Starts a run in directory `dir` (made when missing; an existing run there is EBB_E_ARGUMENT). */
+EBB_API ebb_status ebb_trainer_create(ebb_context *ctx, const ebb_recipe *recipe, const char *dir, ebb_trainer **out);
+/* Continues the run in `dir` from its checkpoint: the same bits as if it had never stopped. */
+EBB_API ebb_status ebb_trainer_resume(ebb_context *ctx, const char *dir, ebb_trainer **out);
+/* JSON: recipe name, parameters, bytes that training will hold at most, threads, kernels, back end. */
+EBB_API ebb_status ebb_trainer_about(ebb_trainer *trainer, char **json);
+/* One optimiser step, with the log lines, sample grids and checkpoints that fall due. */
+EBB_API ebb_status ebb_trainer_step(ebb_trainer *trainer, ebb_train_report *report);
+/* Writes checkpoint.safetensors and model.safetensors now. */
+EBB_API ebb_status ebb_trainer_save(ebb_trainer *trainer);
+EBB_API void ebb_trainer_free(ebb_trainer *trainer);
+
+/* ---- models and sampling ------------------------------------------------------------------- */
+EBB_API ebb_status ebb_model_load(ebb_context *ctx, const char *path, ebb_model **out);
+EBB_API void ebb_model_free(ebb_model *model);
+typedef struct ebb_model_shape { size_t size; int height, width, channels, classes; int64_t parameters; } ebb_model_shape;
+EBB_API ebb_status ebb_model_describe(ebb_model *model, ebb_model_shape *out);
+
+typedef struct ebb_sample_options {
+    size_t size;
+    int64_t n;                   /* pictures */
+    int64_t first;               /* index of the first: sample i of a seed is always the same picture */
+    uint64_t seed;
+    int label;                   /* class, EBB_LABEL_NONE or EBB_LABEL_ALL (n/classes of each, in turn) */
+    const char *sampler;         /* "ddpm", "ddim", ...: ebb_sampler_list */
+    int steps;                   /* network evaluations without guidance; 0: the sampler's default */
+    double guidance;             /* Ho & Salimans' w: eps = (1+w)*eps_c - w*eps_u; 0: conditional */
+    double eta;                  /* ddim: 0 deterministic .. 1 ancestral */
+    /* Called after each finished network evaluation from one thread at a time; non-zero stops. */
+    int (*progress)(void *user, int64_t done, int64_t total);
+    void *user;
+} ebb_sample_options;
+#define EBB_LABEL_NONE (-1)
+#define EBB_LABEL_ALL (-2)
+EBB_API ebb_sample_options ebb_sample_defaults(void);
+/* pixels: (n, height, width, channels) floats in [-1, 1], clipped. */
+EBB_API ebb_status ebb_sample(ebb_context *ctx, ebb_model *model, const ebb_sample_options *options, float *pixels);
+/* JSON array of {name, help, default_steps, ...}. */
+EBB_API ebb_status ebb_sampler_list(ebb_context *ctx, char **json);
+
+/* ---- pictures and arrays ------------------------------------------------------------------- */
+/* round(127.5*(x+1)) clamped to 0..255. */
+EBB_API void ebb_pixels_to_bytes(const float *pixels, size_t count, uint8_t *bytes);
+/* n pictures (n, height, width, channels) of 1 or 3 channels as one PNG, `columns` in a row. labels:
+ * NULL or one text for each row, drawn at its left. */
+EBB_API ebb_status ebb_grid_write(ebb_context *ctx, const char *path, const uint8_t *pictures, int64_t n, int height,
+                                  int width, int channels, int columns, const char *const *labels);
+/* uint8 array of the given shape as .npy, version 1.0. */
+EBB_API ebb_status ebb_npy_write_u8(ebb_context *ctx, const char *path, const uint8_t *data, int rank, const int64_t *shape);
+
+/* ---- looking and measuring ----------------------------------------------------------------- */
+/* JSON about a file (model, checkpoint, safetensors, idx, npy) or, for "cpu", about this machine. */
+EBB_API ebb_status ebb_info(ebb_context *ctx, const char *what, char **json);
+/* JSON: each step of the training (or, eval != 0, evaluation) plan with operation, shape, back end,
+ * bytes, FLOPs, lifetime; and the totals. */
+EBB_API ebb_status ebb_plan_report(ebb_context *ctx, const ebb_recipe *recipe, int eval, char **json);
+
+typedef struct ebb_speed_options {
+    size_t size;
+    int eval;                    /* 0: whole training steps, 1: network evaluations */
+    int batch;                   /* 0: the recipe's */
+    const char *precision;       /* "f32" */
+    double seconds;              /* measure at least this long, 0: 3; at least 5 steps */
+} ebb_speed_options;
+/* JSON with images_per_second (median), min, max, steps, batch, threads, ... */
+EBB_API ebb_status ebb_speed(ebb_context *ctx, const ebb_recipe *recipe, const ebb_speed_options *options, char **json);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

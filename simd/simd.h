@@ -1,0 +1,144 @@
+/* simd.h: the kernel table.
+ *
+ * Pure functions over plain arrays: no allocation, no I/O, no threads, no errors. Each instance set
+ * (simd/c, avx2, avx512, neon) fills a table; the table of an ISA is that of the next older one
+ * overlaid with its own instances, so a missing fast kernel falls back to an older one.
+ *
+ * simd/c is the specification: faster EXACT instances give the same bits. That holds because every
+ * sum has a fixed association (64 virtual lanes folded by halving, or one fma chain) and fma is
+ * written by hand (-ffp-contract=off). See simd/README.md.
+ */
+#ifndef EBB_SIMD_H
+#define EBB_SIMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Geometry of one 2-D convolution over NHWC pictures; also of its adjoints. */
+typedef struct ebb_conv_shape {
+    int n;                  /* pictures */
+    int h, w, ci;           /* input x:  (n, h, w, ci) */
+    int oh, ow, co;         /* output y: (n, oh, ow, co) */
+    int kh, kw;             /* weights:  (kh, kw, ci, co) */
+    int stride;             /* 1 or more, both axes */
+    int pad_top, pad_left;  /* zeros before; what oh, ow need after is implied */
+} ebb_conv_shape;
+
+/* Geometry of group normalisation over one picture of (pixels, channels). */
+typedef struct ebb_norm_shape {
+    int pixels, channels, groups;  /* groups divides channels */
+    float eps;                     /* added to the variance */
+    bool silu;                     /* y = silu(norm(x)) */
+} ebb_norm_shape;
+
+/* One step of AdamW (Loshchilov & Hutter 2019, alg. 2) with EMA of the weights. */
+typedef struct ebb_adamw {
+    float lr, beta1, beta2, eps, weight_decay;
+    float bias1, bias2;   /* 1/(1-beta1^t), 1/(1-beta2^t) */
+    float grad_scale;     /* clipping factor, multiplied into g first */
+    float ema_keep;       /* ema = keep*ema + (1-keep)*p */
+} ebb_adamw;
+
+/* Position in the Philox4x32-10 stream: key = seed, counter = (block, sample, step, stream); block
+ * counts groups of four 32-bit words from 0. */
+typedef struct ebb_rng_at {
+    uint64_t seed;
+    uint32_t stream, step, sample;
+} ebb_rng_at;
+
+/* y[i] = f(x[i]); y may equal x. */
+typedef void (*EBB_FN_UNARY)(size_t n, float *y, const float *x);
+/* z[i] = f(x[i], y[i]); z may equal x or y. silu_vjp: x is the input, y the cotangent. */
+typedef void (*EBB_FN_BINARY)(size_t n, float *z, const float *x, const float *y);
+/* affine: y = fma(a, x, b); axpy: y = fma(a, x, y), b ignored. */
+typedef void (*EBB_FN_AFFINE)(size_t n, float *y, const float *x, float a, float b);
+/* sum x, sum x*x: lane j of 64 takes elements j, j+64, ...; lanes folded 32, 16, ..., 1. */
+typedef float (*EBB_FN_REDUCE)(size_t n, const float *x);
+typedef float (*EBB_FN_DOT)(size_t n, const float *x, const float *y);
+/* y[c] = x[0,c] + x[1,c] + ... ascending (starting from +0); x has row stride ldx >= cols. */
+typedef void (*EBB_FN_COLSUM)(size_t rows, size_t cols, float *y, const float *x, size_t ldx);
+/* y = softmax(scale * x) along each row of n; y may equal x. */
+typedef void (*EBB_FN_SOFTMAX)(size_t rows, size_t n, float *y, const float *x, float scale);
+/* dx = scale * y * (dy - <y, dy>) along each row; dx may equal dy. */
+typedef void (*EBB_FN_SOFTMAX_VJP)(size_t rows, size_t n, float *dx, const float *y, const float *dy,
+                                   float scale);
+/* One picture. u = x + shift (shift: (channels), or NULL), per group mean and rstd over pixels and
+ * its channels (biased variance, two passes), y = act(gamma*(u-mean)*rstd + beta).
+ * stats: (groups, 2) mean and rstd out. y may equal x. */
+typedef void (*EBB_FN_NORM)(const ebb_norm_shape *s, float *y, float *stats, const float *x,
+                            const float *shift, const float *gamma, const float *beta);
+/* Adjoint of one picture. dgamma, dbeta: (channels), ADDED to; dshift: (channels), written, or NULL.
+ * dx may equal dy. scratch: 64-byte aligned, ebb_norm_scratch() bytes. */
+typedef void (*EBB_FN_NORM_VJP)(const ebb_norm_shape *s, float *dx, float *dshift, float *dgamma,
+                                float *dbeta, const float *x, const float *shift, const float *dy,
+                                const float *stats, const float *gamma, const float *beta,
+                                void *scratch);
+/* One picture. up2: x (h,w,c) -> y (2h,2w,c) nearest. down2: x (2h,2w,c) -> y (h,w,c), the sum
+ * ((x00+x01)+(x10+x11)): the adjoint of up2. */
+typedef void (*EBB_FN_RESIZE)(int h, int w, int c, float *y, const float *x);
+/* y[j*ldy + i] = x[i*ldx + j], i < rows, j < cols. */
+typedef void (*EBB_FN_TRANSPOSE)(size_t rows, size_t cols, float *y, size_t ldy, const float *x,
+                                 size_t ldx);
+/* In place over p, m, v, ema (ema may be NULL). */
+typedef void (*EBB_FN_ADAMW)(size_t n, float *p, float *m, float *v, float *ema, const float *g,
+                             const ebb_adamw *h);
+/* n standard normals: Philox words (r0..r3) of block b make elements 4b..4b+3 by Box-Muller. */
+typedef void (*EBB_FN_NORMAL)(size_t n, float *y, const ebb_rng_at *at);
+/* C[i,j] = [acc ? C[i,j] : 0] then one fma chain over ascending k of A[i*ars + k*acs] * B[k*ldb + j],
+ * then + bias[j] if bias, then + residual[i*ldc + j] if residual. */
+typedef struct ebb_gemm_args {
+    size_t m, n, k;
+    const float *a; size_t ars, acs;
+    const float *b; size_t ldb;
+    float *c; size_t ldc;
+    const float *bias, *residual;  /* (n) / laid out as c; NULL: none */
+    bool accumulate;
+} ebb_gemm_args;
+typedef void (*EBB_FN_GEMM)(const ebb_gemm_args *g);
+/* y = conv(x, w) + bias + residual; each output one fma chain from +0 over ascending (kh, kw, ci),
+ * zeros of the padding taking part, then + bias, then + residual. w packed by ebb_conv_pack. bias,
+ * residual may be NULL; residual is laid out as y and may equal y.
+ * scratch: 64-byte aligned, ebb_conv_scratch() bytes. */
+typedef void (*EBB_FN_CONV)(const ebb_conv_shape *s, float *y, const float *x, const float *w,
+                            const float *bias, const float *residual, void *scratch);
+/* dx[n,y,x,ci]: one fma chain from +0 over ascending (kh, kw, co) of the taps that exist for this
+ * pixel's phase (stride), zeros outside dy taking part. w packed by ebb_conv_pack_dx. */
+typedef void (*EBB_FN_CONV_DX)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
+                               void *scratch);
+/* dw[kh,kw,ci,co] (plain layout): one fma chain over ascending (n, oh, ow) of x*dy, zeros of the
+ * padding taking part, starting from +0, or from dw when accumulate. */
+typedef void (*EBB_FN_CONV_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
+                               bool accumulate, void *scratch);
+
+typedef struct ebb_kernels {
+#define KERNEL(name, class, exact) EBB_FN_##class name;
+#include "kernels.def"
+#undef KERNEL
+} ebb_kernels;
+
+typedef enum ebb_isa { EBB_ISA_C, EBB_ISA_NEON, EBB_ISA_AVX2, EBB_ISA_AVX512, EBB_ISA_AMX, EBB_ISA_COUNT } ebb_isa;
+
+/* Names as in EBB_CPU: "c", "neon", "avx2", "avx512", "amx". */
+const char *ebb_isa_name(ebb_isa isa);
+/* -1 when the name is unknown. */
+int ebb_isa_from_name(const char *name);
+/* Whether this build has it and this machine (and its operating system) runs it. */
+bool ebb_isa_available(ebb_isa isa);
+ebb_isa ebb_isa_best(void);
+/* The table of an available ISA; the same pointer each time. Thread-safe. */
+const ebb_kernels *ebb_kernels_get(ebb_isa isa);
+
+/* Packed weights: panels of EBB_PANEL output channels, [co/PANEL][kh][kw][ci][PANEL], zero filled:
+ * the panel of a micro-kernel is one linear stream. The dx form swaps ci and co (no flip). */
+#define EBB_PANEL 32
+size_t ebb_conv_pack_size(const ebb_conv_shape *s);     /* floats */
+size_t ebb_conv_pack_dx_size(const ebb_conv_shape *s);  /* floats */
+void ebb_conv_pack(const ebb_conv_shape *s, float *packed, const float *w);
+void ebb_conv_pack_dx(const ebb_conv_shape *s, float *packed, const float *w);
+
+/* Scratch in bytes, enough for every ISA. */
+size_t ebb_conv_scratch(const ebb_conv_shape *s);     /* conv, conv_dx, conv_dw */
+size_t ebb_norm_scratch(const ebb_norm_shape *s);
+
+#endif

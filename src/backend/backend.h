@@ -1,0 +1,55 @@
+/* backend.h: what can execute a node.
+ *
+ * The planner asks for each node the back ends in the order of the table in choose.c; the first that
+ * supports it (and is allowed) prepares a step. Running a step allocates nothing and cannot fail.
+ */
+#ifndef EBB_BACKEND_H
+#define EBB_BACKEND_H
+
+#include "graph/graph.h"
+
+/* What a step is made for: the node and the shapes and types of its inputs. */
+typedef struct ebb_task {
+    ebb_op op;
+    ebb_attr attr;
+    int nin, nout;
+    ebb_dtype in_type[EBB_INPUTS_MAX];
+    ebb_shape in_shape[EBB_INPUTS_MAX];
+    ebb_shape out_shape[EBB_PARTS_MAX];  /* out 0 and parts */
+    const void *program;                 /* pointwise: the chain, see plan/fuse.h */
+} ebb_task;
+
+typedef struct ebb_step_args {
+    const void *in[EBB_INPUTS_MAX];
+    void *out[EBB_PARTS_MAX];
+    void *scratch;                       /* 64-byte aligned, scratch_bytes */
+} ebb_step_args;
+
+typedef struct ebb_backend ebb_backend;
+typedef struct ebb_executor {
+    void (*run)(const struct ebb_executor *e, const ebb_step_args *args);
+    const ebb_backend *backend;
+    ebb_task task;
+    const ebb_kernels *kernels;
+    void *state;                         /* of the back end; shared by all workers: read-only in run */
+    size_t scratch_bytes;                /* each worker */
+    const char *implementation;          /* for `ebb plan`: "gemm_f32 avx512", "brgconv:avx512_core" */
+} ebb_executor;
+
+struct ebb_backend {
+    const char *name;
+    bool (*supports)(const ebb_context *ctx, const ebb_task *task);
+    /* Fills e->run, state, scratch_bytes, implementation. workers: how many threads may run it at once. */
+    ebb_status (*prepare)(ebb_context *ctx, ebb_executor *e, int workers);
+    void (*release)(ebb_executor *e);
+};
+
+extern const ebb_backend ebb_backend_own;
+#ifdef EBB_HAVE_ONEDNN
+extern const ebb_backend ebb_backend_onednn;
+#endif
+
+/* The back end for a task by the table in choose.c; NULL when none supports it. */
+const ebb_backend *ebb_backend_choose(const ebb_context *ctx, const ebb_task *task);
+
+#endif

@@ -1,0 +1,104 @@
+/* base.h: the ground that every layer stands on: errors, memory, files, threads, random numbers.
+ *
+ * These are the only callers of malloc, of open/write/rename/fsync and of OpenMP in the library.
+ */
+#ifndef EBB_BASE_H
+#define EBB_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ebb.h"
+#include "simd.h"
+
+/* ---- errors (err.c) ---------------------------------------------------------------------- */
+struct ebb_context {
+    ebb_status status;             /* of the last failure */
+    char message[1024];            /* what, where, which file/offset/key, what to do */
+    int threads;                   /* workers of a parallel region, >= 1 */
+    ebb_isa isa;
+    const ebb_kernels *kernels;    /* table of that ISA */
+    ebb_backend_choice backend;    /* EBB_BACKEND: auto, own or onednn */
+};
+
+/* Records message and status on the context and returns the status. */
+ebb_status ebb_fail(ebb_context *ctx, ebb_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Puts "prefix: " before the recorded message: who called, on what. Returns the status. */
+ebb_status ebb_fail_prefix(ebb_context *ctx, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Forwards a failure to the caller. */
+#define EBB_TRY(expression)                               \
+    do {                                                  \
+        ebb_status ebb_try_status_ = (expression);        \
+        if (ebb_try_status_ != EBB_OK)                    \
+            return ebb_try_status_;                       \
+    } while (0)
+
+/* ---- memory (mem.c) ---------------------------------------------------------------------- */
+/* count*size bytes, zeroed, 64-byte aligned; overflow and exhaustion are EBB_E_MEMORY with a message
+ * that says what it was for. Large blocks ask for huge pages. *out is NULL on failure. */
+ebb_status ebb_alloc(ebb_context *ctx, void **out, size_t count, size_t size, const char *what);
+/* Grows (never shrinks) an array of *capacity elements to at least `need`, contents kept. */
+ebb_status ebb_grow(ebb_context *ctx, void **array, int32_t *capacity, int32_t need, size_t size);
+void ebb_free(void *p);            /* NULL is fine */
+ebb_status ebb_strdup(ebb_context *ctx, char **out, const char *text);
+/* What this process holds and has held through ebb_alloc, and how many calls it made. */
+typedef struct ebb_mem_stats { size_t bytes, peak_bytes; uint64_t calls; } ebb_mem_stats;
+ebb_mem_stats ebb_mem_read(void);
+
+/* ---- files (file.c, os.c) ------------------------------------------------------------------ */
+/* Every system call goes through this table, so that tests can fail the Nth one (EBB_FAULT). */
+typedef struct ebb_os {
+    int (*open)(const char *path, int flags, int mode);
+    int64_t (*read)(int fd, void *buffer, size_t size);
+    int64_t (*write)(int fd, const void *buffer, size_t size);
+    int (*fsync)(int fd);
+    int (*close)(int fd);
+    int (*rename)(const char *from, const char *to);
+    int (*unlink)(const char *path);
+    int (*mkdir)(const char *path, int mode);
+} ebb_os;
+extern ebb_os ebb_os_table;
+
+/* The whole file; at most `limit` bytes (an error beyond). One zero byte follows. */
+ebb_status ebb_file_read(ebb_context *ctx, const char *path, size_t limit, void **data, size_t *size);
+/* Writes to a temporary file beside `path`; commit: fsync, rename over path, fsync the directory. Abort
+ * (also after an error, and idempotent) removes the temporary. Never a half-written path. */
+typedef struct ebb_writer ebb_writer;
+ebb_status ebb_writer_open(ebb_context *ctx, const char *path, ebb_writer **out);
+ebb_status ebb_writer_write(ebb_writer *w, const void *data, size_t size);
+ebb_status ebb_writer_commit(ebb_writer **w);   /* frees and sets NULL, also on failure */
+void ebb_writer_abort(ebb_writer **w);
+/* Appends one line with a single write and no newline of its own. */
+ebb_status ebb_file_append(ebb_context *ctx, const char *path, const char *text);
+ebb_status ebb_directory_make(ebb_context *ctx, const char *path);   /* parents too; exists: fine */
+bool ebb_file_exists(const char *path);
+
+/* ---- threads (par.c) ----------------------------------------------------------------------- */
+/* Runs fn(arg, item, worker) for item 0..n-1 on `threads` workers (worker < threads); items are handed
+ * out dynamically in ascending order. Denormals are flushed in every worker, also when threads is 1. */
+typedef void (*ebb_par_fn)(void *arg, int64_t item, int worker);
+void ebb_par_for(int threads, int64_t n, ebb_par_fn fn, void *arg);
+int ebb_par_cores(void);           /* cores this process may use */
+/* Makes OpenMP code of other libraries that is called from this thread single-threaded until end. */
+int ebb_par_single_begin(void);
+void ebb_par_single_end(int token);
+double ebb_seconds(void);          /* monotonic clock */
+
+/* ---- random numbers (rng.c) ------------------------------------------------------------------ */
+/* Streams: one for each use, so that no two draws share a counter. Never renumber. */
+typedef enum ebb_stream {
+    EBB_STREAM_INIT = 1, EBB_STREAM_SHUFFLE, EBB_STREAM_NOISE, EBB_STREAM_TIME, EBB_STREAM_DROP,
+    EBB_STREAM_SAMPLE_START, EBB_STREAM_SAMPLE_STEP, EBB_STREAM_SPEED, EBB_STREAM_TEST,
+    EBB_STREAM_AUGMENT
+} ebb_stream;
+/* Word i of the Philox4x32-10 stream at `at`. */
+uint32_t ebb_rng_word(const ebb_rng_at *at, uint32_t i);
+double ebb_rng_uniform(const ebb_rng_at *at, uint32_t i);              /* [0, 1) with 53 bits, words 2i, 2i+1 */
+uint32_t ebb_rng_below(const ebb_rng_at *at, uint32_t i, uint32_t n);  /* [0, n) by multiply-shift of uniform */
+/* Permutation of 0..n-1 by Fisher-Yates with words of `at`. */
+void ebb_rng_permute(const ebb_rng_at *at, uint32_t *order, uint32_t n);
+
+#endif

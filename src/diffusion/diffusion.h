@@ -1,0 +1,69 @@
+/* diffusion.h: processes, losses and samplers over networks that predict epsilon.
+ *
+ * Discrete DDPM (Ho et al. 2020): q(x_t|x_0) = N(sqrt(abar_t) x_0, (1-abar_t) I), t = 0..T-1.
+ */
+#ifndef EBB_DIFFUSION_H
+#define EBB_DIFFUSION_H
+
+#include "nn/nn.h"
+#include "plan/plan.h"
+
+/* ---- schedules (schedule.c) --------------------------------------------------------------------- */
+typedef enum ebb_schedule_kind { EBB_SCHEDULE_LINEAR, EBB_SCHEDULE_COSINE } ebb_schedule_kind;
+typedef struct ebb_schedule {
+    int steps;                   /* T */
+    double *beta, *alpha_bar;    /* (T), double; alpha_bar[t] = prod_{s<=t} (1-beta[s]) */
+} ebb_schedule;
+/* linear: beta_start..beta_end (1e-4, 0.02). cosine: Nichol & Dhariwal 2021, eq. 17, beta clipped at .999
+ * (start, end unused). */
+ebb_status ebb_schedule_create(ebb_context *ctx, ebb_schedule_kind kind, int steps, double beta_start,
+                               double beta_end, ebb_schedule *out);
+void ebb_schedule_free(ebb_schedule *s);
+
+/* ---- networks behind one face ---------------------------------------------------------------------- */
+typedef struct ebb_network {
+    enum { EBB_NET_UNET, EBB_NET_MLP } kind;
+    union { ebb_unet_config unet; ebb_mlp_config mlp; } u;
+} ebb_network;
+ebb_value ebb_network_build(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label);
+/* (n, H, W, C) or (n, D). */
+ebb_shape ebb_network_shape(const ebb_network *net, int64_t n);
+int ebb_network_classes(const ebb_network *net);
+
+/* ---- loss (loss.c) ------------------------------------------------------------------------------------ */
+/* L_simple (Ho et al. 2020, eq. 14) of one shard of n pictures within a batch of `batch`:
+ * inputs  x0 (n,...), noise (n,...), signal (n) = sqrt(abar_t), sigma (n) = sqrt(1-abar_t), t (n) f32,
+ *         label (n) i32 when the network has classes
+ * outputs loss = sum((net(signal*x0 + sigma*noise, t) - noise)^2) / (batch*count) and its gradients in
+ *         all parameters, in order. values: 1 + nparams, EBB_NONE-free on success. */
+ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch, ebb_value *values, int nvalues);
+
+/* ---- samplers (samplers.c, samplers.def) ---------------------------------------------------------------- */
+/* What a sampler calls: eps (n,...) for x (n,...) at integer timestep t, guidance applied. */
+typedef struct ebb_denoiser {
+    void (*eps)(void *self, const float *x, int t, float *eps);
+    void *self;
+} ebb_denoiser;
+typedef struct ebb_sampler_args {
+    const ebb_schedule *schedule;
+    int steps;                   /* K <= T */
+    double eta;
+    int64_t n, count;            /* pictures, numbers a picture */
+    const uint32_t *sample;      /* (n): index of each picture, the `sample` of its random numbers */
+    uint64_t seed;
+    const ebb_kernels *kernels;
+    float *x;                    /* (n, count): written: start noise, then the path, then the result in [-1,1] */
+    float *work;                 /* ebb_sampler_work() floats */
+    int (*progress)(void *user); /* after each evaluation; non-zero stops */
+    void *user;
+} ebb_sampler_args;
+typedef struct ebb_sampler {
+    const char *name, *help;
+    int default_steps;
+    int (*run)(const ebb_sampler_args *args, const ebb_denoiser *denoiser);   /* non-zero: stopped */
+} ebb_sampler;
+const ebb_sampler *ebb_sampler_find(const char *name);       /* NULL: unknown */
+const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the end */
+size_t ebb_sampler_work(int64_t n, int64_t count);           /* floats */
+
+#endif

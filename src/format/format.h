@@ -1,0 +1,65 @@
+/* format.h: bytes <-> structs. Any input gives a value or an error that names the file, the offset or
+ * the key, and what to do; never a crash.
+ */
+#ifndef EBB_FORMAT_H
+#define EBB_FORMAT_H
+
+#include <jansson.h>
+
+#include "base/base.h"
+
+/* ---- safetensors (safetensors.c): u64 LE header length, JSON header, data ---------------------- */
+typedef enum ebb_st_type { EBB_ST_F32, EBB_ST_F16, EBB_ST_BF16, EBB_ST_F64, EBB_ST_I64, EBB_ST_I32,
+                           EBB_ST_U8, EBB_ST_I8, EBB_ST_I16, EBB_ST_U16, EBB_ST_U32, EBB_ST_U64, EBB_ST_BOOL } ebb_st_type;
+typedef struct ebb_st_tensor {
+    const char *name;
+    ebb_st_type type;
+    int rank;
+    int64_t dim[8];
+    const void *data;            /* into the file's memory; maybe unaligned for its type */
+    size_t bytes;
+} ebb_st_tensor;
+typedef struct ebb_safetensors {
+    char *path;
+    void *memory; size_t size;
+    ebb_st_tensor *tensor; int32_t count;
+    json_t *metadata;            /* object of strings, or NULL */
+} ebb_safetensors;
+/* Strict: header bounds, duplicate names, types, shape x type = bytes, no overlap, no gap, no slack. */
+ebb_status ebb_st_read(ebb_context *ctx, const char *path, ebb_safetensors *out);
+void ebb_st_free(ebb_safetensors *st);
+const ebb_st_tensor *ebb_st_find(const ebb_safetensors *st, const char *name);   /* NULL: absent */
+const char *ebb_st_metadata(const ebb_safetensors *st, const char *key);         /* NULL: absent */
+const char *ebb_st_type_name(ebb_st_type type);
+size_t ebb_st_type_bytes(ebb_st_type type);
+/* Atomic. metadata: object of strings or NULL. Data aligned to 64 bytes within the file (header padded
+ * with spaces). A crc32 of the data goes into the metadata as "ebb.crc32" and, where present, is
+ * verified by ebb_st_read: a flipped bit is an error. */
+ebb_status ebb_st_write(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count, const json_t *metadata);
+
+/* ---- IDX (idx.c): MNIST's format, plain or gzip ------------------------------------------------- */
+typedef struct ebb_idx { uint8_t *data; int rank; int64_t dim[4]; } ebb_idx;   /* unsigned bytes only */
+ebb_status ebb_idx_read(ebb_context *ctx, const char *path, ebb_idx *out);
+void ebb_idx_free(ebb_idx *idx);
+
+/* ---- npy (npy.c), versions 1.0 to 3.0, C order, little endian ------------------------------------- */
+typedef struct ebb_npy { void *memory; void *data; char kind; int item; int rank; int64_t dim[8]; } ebb_npy; /* kind: 'u','i','f','b' */
+ebb_status ebb_npy_read(ebb_context *ctx, const char *path, ebb_npy *out);
+void ebb_npy_free(ebb_npy *npy);
+ebb_status ebb_npy_write(ebb_context *ctx, const char *path, char kind, int item, const void *data, int rank, const int64_t *dim);
+
+/* ---- pictures (image.c, grid.c) -------------------------------------------------------------------- */
+typedef struct ebb_image { uint8_t *data; int height, width, channels; } ebb_image;   /* channels 1 or 3 */
+ebb_status ebb_png_read(ebb_context *ctx, const char *path, ebb_image *out);
+ebb_status ebb_png_write(ebb_context *ctx, const char *path, const ebb_image *image);
+void ebb_image_free(ebb_image *image);
+/* Lays pictures out in a grid with labels in a built-in font; the public ebb_grid_write. */
+
+/* ---- JSON (json.c) ------------------------------------------------------------------------------------ */
+/* Parses a file or a text; errors say path, line and column. */
+ebb_status ebb_json_read(ebb_context *ctx, const char *path, json_t **out);
+ebb_status ebb_json_parse(ebb_context *ctx, const char *text, const char *where, json_t **out);
+/* Compact (indent 0) or indented text, keys in insertion order, doubles with 17 digits; ebb_free. */
+ebb_status ebb_json_text(ebb_context *ctx, const json_t *json, int indent, char **out);
+
+#endif

@@ -1,0 +1,49 @@
+/* plan.h: from a graph to a list of steps over one arena.
+ *
+ * A plan is made once (simplify, fuse, order, place) and then only runs: no allocation, no lock, no
+ * file. It has two phases: `prepare`, run once whenever parameters change, computes what depends on
+ * parameters alone (packed weights) into memory all workers share; `run` computes the rest for one
+ * shard (the graph's batch) in the worker's own arena.
+ *
+ * Life: create -> bind parameters -> [prepare -> run on any worker ...] ... -> free.
+ */
+#ifndef EBB_PLAN_H
+#define EBB_PLAN_H
+
+#include "graph/graph.h"
+
+typedef struct ebb_plan ebb_plan;
+
+typedef struct ebb_plan_options {
+    int workers;                 /* arenas, one a worker */
+    bool keep_all;               /* every value keeps its place (tests); no fusion either */
+    bool no_fuse;
+} ebb_plan_options;
+
+/* The graph may be freed afterwards. outputs: values to hold after a run, in order. */
+ebb_status ebb_plan_create(ebb_context *ctx, const ebb_graph *g, const ebb_value *outputs, int noutputs,
+                           const ebb_plan_options *options, ebb_plan **out);
+void ebb_plan_free(ebb_plan *plan);
+
+/* Parameter i in the graph's order of creation. The memory stays the caller's and must outlive runs. */
+int ebb_plan_params(const ebb_plan *plan);
+void ebb_plan_bind_param(ebb_plan *plan, int i, const float *data);
+/* Where worker w's copy of a named input lies, to be filled before each run; NULL when the plan does
+ * not need that input. */
+void *ebb_plan_input(ebb_plan *plan, int worker, const char *name);
+/* Output i of worker w: after a run, its data. With bind_output the next runs of that worker write
+ * there instead (64-byte aligned memory of the caller, ebb_shape_count elements). */
+const float *ebb_plan_output(const ebb_plan *plan, int worker, int i);
+void ebb_plan_bind_output(ebb_plan *plan, int worker, int i, float *data);
+
+/* Parameter-only work, spread over ctx->threads. */
+void ebb_plan_prepare(ebb_plan *plan);
+void ebb_plan_run(ebb_plan *plan, int worker);
+
+/* Bytes: shared (prepared values), each worker (arena + scratch). Known before anything runs. */
+typedef struct ebb_plan_size { size_t shared, worker, flops; int steps; } ebb_plan_size;
+ebb_plan_size ebb_plan_measure(const ebb_plan *plan);
+/* The same without allocating arenas: for `ebb plan` and for announcements. JSON of each step. */
+ebb_status ebb_plan_text(const ebb_plan *plan, char **json);
+
+#endif
