@@ -23,6 +23,7 @@ typedef struct ebb_step_args {
     const void *in[EBB_INPUTS_MAX];
     void *out[EBB_PARTS_MAX];
     void *scratch;                       /* 64-byte aligned, scratch_bytes */
+    int worker;                          /* who runs: < the `workers` of prepare, no two at once alike */
 } ebb_step_args;
 
 typedef struct ebb_backend ebb_backend;
@@ -42,6 +43,9 @@ struct ebb_backend {
     /* Fills e->run, state, scratch_bytes, implementation. workers: how many threads may run it at once. */
     ebb_status (*prepare)(ebb_context *ctx, ebb_executor *e, int workers);
     void (*release)(ebb_executor *e);
+    /* EBB_OK, or why a run so far failed (a library's refusal; the outputs were filled with NaN, so that
+     * nothing computed from them can pass for a result). NULL: runs cannot fail. */
+    ebb_status (*check)(ebb_context *ctx, const ebb_executor *e);
 };
 
 extern const ebb_backend ebb_backend_own;
