@@ -50,6 +50,7 @@ ebb_mem_stats ebb_mem_read(void);
 
 /* ---- files (file.c, os.c) ------------------------------------------------------------------ */
 /* Every system call goes through this table, so that tests can fail the Nth one (EBB_FAULT). */
+typedef struct ebb_os_stat { bool regular, directory; int64_t size; } ebb_os_stat;
 typedef struct ebb_os {
     int (*open)(const char *path, int flags, int mode);
     int64_t (*read)(int fd, void *buffer, size_t size);
@@ -59,6 +60,7 @@ typedef struct ebb_os {
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
     int (*mkdir)(const char *path, int mode);
+    int (*stat)(const char *path, ebb_os_stat *out);
 } ebb_os;
 extern ebb_os ebb_os_table;
 
