@@ -1,0 +1,8 @@
+/* table.c: the kernels that simd/avx512 has. A row that is missing falls back to an older ISA. */
+#include "instances.h"
+
+#define HAVE(name) .name = ebb_##name##_avx512
+
+const ebb_kernels ebb_kernels_avx512 = {
+    .recip_f32 = NULL,
+};

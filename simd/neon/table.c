@@ -1,0 +1,8 @@
+/* table.c: the kernels that simd/neon has. A row that is missing falls back to an older ISA. */
+#include "instances.h"
+
+#define HAVE(name) .name = ebb_##name##_neon
+
+const ebb_kernels ebb_kernels_neon = {
+    .recip_f32 = NULL,
+};
