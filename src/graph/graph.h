@@ -94,7 +94,9 @@ ebb_shape ebb_graph_shape(const ebb_graph *g, ebb_value v);
 size_t ebb_scope_push(ebb_graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ebb_scope_pop(ebb_graph *g, size_t length);
 
-#define EBB_SHAPE(...) ebb_shape_from((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
+#define EBB_SHAPE(...)                                                        \
+    ebb_shape_from((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
+                   (const int64_t[]){__VA_ARGS__})
 ebb_shape ebb_shape_from(int rank, const int64_t *dim);
 #define EBB_SCALAR ((ebb_shape){0})
 int64_t ebb_shape_count(ebb_shape s);           /* product of dimensions; 1 for a scalar */

@@ -1,0 +1,27 @@
+/* rules.h: what the files of the graph layer share and nobody else needs.
+ *
+ * Each rule table (infer.c, diagonal.c, vjp.c, jvp.c, expand.c) is expanded from ops.def and names its
+ * functions <rule>_<op>, so that an operation without a rule does not compile.
+ */
+#ifndef EBB_GRAPH_RULES_H
+#define EBB_GRAPH_RULES_H
+
+#include "graph/graph.h"
+
+typedef enum ebb_op_class {
+    EBB_CLASS_LEAF, EBB_CLASS_UNARY, EBB_CLASS_BINARY, EBB_CLASS_SHAPE, EBB_CLASS_LINEAR,
+    EBB_CLASS_NONLIN, EBB_CLASS_ADJOINT, EBB_CLASS_STOP, EBB_CLASS_FUSED
+} ebb_op_class;
+ebb_op_class ebb_op_class_of(ebb_op op);
+int ebb_op_inputs(ebb_op op);      /* -1: varies */
+
+/* Latches EBB_E_SHAPE with "conv (8x4x4x3, 3x3x4x8) in down.0.: <why>". Returns EBB_NONE. */
+ebb_value ebb_graph_reject(ebb_graph *g, const ebb_node *n, const char *why, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* infer.c: checks the inputs of *n (which exist) and sets its type and shape; false: latched. */
+bool ebb_infer(ebb_graph *g, ebb_node *n);
+/* False when the two do not stretch to a common shape. */
+bool ebb_shape_broadcast(ebb_shape a, ebb_shape b, ebb_shape *out);
+
+#endif
