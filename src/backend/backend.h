@@ -8,6 +8,24 @@
 
 #include "graph/graph.h"
 
+/* Optional inputs of fused nodes, a mask in attr.index. */
+enum { EBB_HAS_BIAS = 1, EBB_HAS_RESIDUAL = 2, EBB_HAS_SHIFT = 4 };
+
+/* A chain of pointwise operations, run in tiles that stay in L1. Output and inputs are walked over the
+ * same collapsed axes (outermost first); a stride of 0 broadcasts. The last axis has stride 0 or 1. */
+#define EBB_POINTWISE_MAX 16
+typedef struct ebb_pointwise {
+    int ninstr, nregisters, rank;
+    int64_t dim[EBB_RANK_MAX];
+    int64_t stride[EBB_INPUTS_MAX][EBB_RANK_MAX];  /* elements */
+    struct ebb_pointwise_instr {
+        ebb_op op;
+        int dst;                 /* register; the last instruction writes the output instead */
+        int a, b;                /* >= 0: register; < 0: input -1-a */
+        float alpha, beta;       /* affine */
+    } instr[EBB_POINTWISE_MAX];
+} ebb_pointwise;
+
 /* What a step is made for: the node and the shapes and types of its inputs. */
 typedef struct ebb_task {
     ebb_op op;
@@ -16,7 +34,7 @@ typedef struct ebb_task {
     ebb_dtype in_type[EBB_INPUTS_MAX];
     ebb_shape in_shape[EBB_INPUTS_MAX];
     ebb_shape out_shape[EBB_PARTS_MAX];  /* out 0 and parts */
-    const void *program;                 /* pointwise: the chain, see plan/fuse.h */
+    const ebb_pointwise *program;        /* pointwise: the chain */
 } ebb_task;
 
 typedef struct ebb_step_args {

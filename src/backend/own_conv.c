@@ -1,0 +1,80 @@
+/* own_conv.c: the convolution trio on the direct kernels. */
+#include "backend/own.h"
+
+/* Geometry from whichever of x, w, y the operation holds. Packed weights are (panels, taps, channels):
+ * kernel sizes are then in attr. */
+static ebb_conv_shape geometry(const ebb_task *t)
+{
+    const ebb_attr *a = &t->attr;
+    const int64_t *in = t->in_shape[0].dim, *out = t->out_shape[0].dim, *second = t->in_shape[1].dim;
+    const int64_t *x = in, *y = out;
+    ebb_conv_shape s = {.stride = a->stride, .pad_top = a->pad_top, .pad_left = a->pad_left, .kh = a->kh, .kw = a->kw};
+
+    if (t->op == EBB_OP_conv_dx || t->op == EBB_OP_conv_dx_packed)
+        x = out, y = in;
+    else if (t->op == EBB_OP_conv_dw)
+        y = second;
+    if (t->op == EBB_OP_conv || t->op == EBB_OP_conv_dx)
+        s.kh = (int)second[0], s.kw = (int)second[1];
+    s.n = (int)x[0], s.h = (int)x[1], s.w = (int)x[2], s.ci = (int)x[3];
+    s.oh = (int)y[1], s.ow = (int)y[2], s.co = (int)y[3];
+    return s;
+}
+
+static size_t pack_bytes(const ebb_task *t, const ebb_conv_shape *s)
+{
+    size_t floats = t->op == EBB_OP_conv ? ebb_conv_pack_size(s) : t->op == EBB_OP_conv_dx ? ebb_conv_pack_dx_size(s) : 0;
+    return (floats * sizeof(float) + 63) / 64 * 64;
+}
+
+size_t ebb_own_conv_scratch(const ebb_task *t)
+{
+    ebb_conv_shape s = geometry(t);
+    return pack_bytes(t, &s) + ebb_conv_scratch(&s);
+}
+
+void ebb_own_conv(const ebb_executor *e, const ebb_step_args *a)
+{
+    ebb_conv_shape s = geometry(&e->task);
+    float *packed = a->scratch;
+    void *scratch = (char *)a->scratch + pack_bytes(&e->task, &s);
+
+    if (e->task.op == EBB_OP_conv) {
+        ebb_conv_pack(&s, packed, a->in[1]);
+        e->kernels->conv_f32(&s, a->out[0], a->in[0], packed, NULL, NULL, scratch);
+    } else {
+        ebb_conv_pack_dx(&s, packed, a->in[1]);
+        e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], packed, scratch);
+    }
+}
+
+void ebb_own_conv_pack(const ebb_executor *e, const ebb_step_args *a)
+{
+    const int64_t *w = e->task.in_shape[0].dim;
+    ebb_conv_shape s = {.kh = (int)w[0], .kw = (int)w[1], .ci = (int)w[2], .co = (int)w[3]};
+    if (e->task.op == EBB_OP_conv_pack)
+        ebb_conv_pack(&s, a->out[0], a->in[0]);
+    else
+        ebb_conv_pack_dx(&s, a->out[0], a->in[0]);
+}
+
+void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
+{
+    ebb_conv_shape s = geometry(&e->task);
+    int next = 2, has = e->task.attr.index;
+    const float *bias = has & EBB_HAS_BIAS ? a->in[next++] : NULL;
+    const float *residual = has & EBB_HAS_RESIDUAL ? a->in[next] : NULL;
+    e->kernels->conv_f32(&s, a->out[0], a->in[0], a->in[1], bias, residual, a->scratch);
+}
+
+void ebb_own_conv_dx_packed(const ebb_executor *e, const ebb_step_args *a)
+{
+    ebb_conv_shape s = geometry(&e->task);
+    e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], a->in[1], a->scratch);
+}
+
+void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a)
+{
+    ebb_conv_shape s = geometry(&e->task);
+    e->kernels->conv_dw_f32(&s, a->out[0], a->in[0], a->in[1], false, a->scratch);
+}

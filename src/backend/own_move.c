@@ -1,0 +1,143 @@
+/* own_move.c: operations that move numbers: copies of contiguous runs, transposes, resampling, tables. */
+#include <string.h>
+
+#include "backend/own.h"
+
+/* A shape around one axis: (outer, dim[axis], inner) elements. */
+static void split(const ebb_shape *s, int axis, int64_t *outer, int64_t *inner)
+{
+    *outer = *inner = 1;
+    for (int i = 0; i < axis; i++)
+        *outer *= s->dim[i];
+    for (int i = axis + 1; i < s->rank; i++)
+        *inner *= s->dim[i];
+}
+
+static void copy_rows(int64_t rows, float *y, int64_t ystep, const float *x, int64_t xstep, int64_t count)
+{
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(y + r * ystep, x + r * xstep, (size_t)count * sizeof *y);
+}
+
+void ebb_own_slice(const ebb_executor *e, const ebb_step_args *a)
+{
+    const ebb_attr *t = &e->task.attr;
+    int64_t outer, inner, width = e->task.in_shape[0].dim[t->axis];
+    split(&e->task.in_shape[0], t->axis, &outer, &inner);
+    copy_rows(outer, a->out[0], (t->end - t->begin) * inner, (const float *)a->in[0] + t->begin * inner, width * inner,
+              (t->end - t->begin) * inner);
+}
+
+void ebb_own_pad(const ebb_executor *e, const ebb_step_args *a)
+{
+    const ebb_attr *t = &e->task.attr;
+    int64_t outer, inner, width = e->task.in_shape[0].dim[t->axis], wide = e->task.out_shape[0].dim[t->axis];
+    split(&e->task.in_shape[0], t->axis, &outer, &inner);
+    memset(a->out[0], 0, (size_t)(outer * wide * inner) * sizeof(float));
+    copy_rows(outer, (float *)a->out[0] + t->begin * inner, wide * inner, a->in[0], width * inner, width * inner);
+}
+
+void ebb_own_concat(const ebb_executor *e, const ebb_step_args *a)
+{
+    int axis = e->task.attr.axis;
+    int64_t outer, inner, wide = e->task.out_shape[0].dim[axis], at = 0;
+    split(&e->task.out_shape[0], axis, &outer, &inner);
+    for (int i = 0; i < 2; i++) {
+        int64_t width = e->task.in_shape[i].dim[axis];
+        copy_rows(outer, (float *)a->out[0] + at * inner, wide * inner, a->in[i], width * inner, width * inner);
+        at += width;
+    }
+}
+
+/* The last two axes swapped: matrices, one after another. */
+static void transpose_matrices(const ebb_executor *e, const ebb_step_args *a)
+{
+    const ebb_shape *s = &e->task.in_shape[0];
+    size_t rows = (size_t)s->dim[s->rank - 2], cols = (size_t)s->dim[s->rank - 1];
+    size_t matrices = (size_t)ebb_shape_count(*s) / (rows * cols);
+    for (size_t i = 0; i < matrices; i++)
+        e->kernels->transpose_f32(rows, cols, (float *)a->out[0] + i * rows * cols, rows,
+                                  (const float *)a->in[0] + i * rows * cols, cols);
+}
+
+static bool swaps_last_two(const ebb_task *t)
+{
+    int rank = t->in_shape[0].rank;
+    bool swap = rank >= 2 && t->attr.perm[rank - 1] == rank - 2 && t->attr.perm[rank - 2] == rank - 1;
+    for (int i = 0; i < rank - 2; i++)
+        swap &= t->attr.perm[i] == i;
+    return swap;
+}
+
+/* Any permutation: walks the output; trailing axes that keep their places move as one run. */
+void ebb_own_transpose(const ebb_executor *e, const ebb_step_args *a)
+{
+    const ebb_shape *in = &e->task.in_shape[0], *out = &e->task.out_shape[0];
+    const int32_t *perm = e->task.attr.perm;
+    int64_t instep[EBB_RANK_MAX], index[EBB_RANK_MAX] = {0}, run = 1, offset = 0, step = 1;
+    int rank = in->rank, axis;
+    const float *x = a->in[0];
+    float *y = a->out[0];
+
+    if (swaps_last_two(&e->task)) {
+        transpose_matrices(e, a);
+        return;
+    }
+    for (int i = rank - 1; i >= 0; step *= in->dim[i], i--)
+        instep[i] = step;
+    while (rank > 0 && perm[rank - 1] == rank - 1)
+        run *= out->dim[--rank];
+    do {
+        memcpy(y, x + offset, (size_t)run * sizeof *y);
+        y += run;
+        for (axis = rank - 1; axis >= 0; axis--) {
+            offset += instep[perm[axis]];
+            if (++index[axis] < out->dim[axis])
+                break;
+            offset -= instep[perm[axis]] * out->dim[axis];
+            index[axis] = 0;
+        }
+    } while (axis >= 0);
+}
+
+void ebb_own_up2(const ebb_executor *e, const ebb_step_args *a)
+{
+    const int64_t *d = e->task.in_shape[0].dim;
+    for (int64_t n = 0; n < d[0]; n++)
+        e->kernels->up2_f32((int)d[1], (int)d[2], (int)d[3], (float *)a->out[0] + n * 4 * d[1] * d[2] * d[3],
+                            (const float *)a->in[0] + n * d[1] * d[2] * d[3]);
+}
+
+void ebb_own_down2(const ebb_executor *e, const ebb_step_args *a)
+{
+    const int64_t *d = e->task.out_shape[0].dim;
+    for (int64_t n = 0; n < d[0]; n++)
+        e->kernels->down2_f32((int)d[1], (int)d[2], (int)d[3], (float *)a->out[0] + n * d[1] * d[2] * d[3],
+                              (const float *)a->in[0] + n * 4 * d[1] * d[2] * d[3]);
+}
+
+/* An index outside the table gives NaN: callers check indices, and nothing reads out of bounds. */
+void ebb_own_gather(const ebb_executor *e, const ebb_step_args *a)
+{
+    int64_t rows = e->task.in_shape[0].dim[0], c = e->task.in_shape[0].dim[1], n = e->task.in_shape[1].dim[0];
+    const int32_t *index = a->in[1];
+    float *y = a->out[0];
+    for (int64_t i = 0; i < n; i++, y += c) {
+        if (index[i] >= 0 && index[i] < rows)
+            memcpy(y, (const float *)a->in[0] + index[i] * c, (size_t)c * sizeof *y);
+        else
+            memset(y, 0xff, (size_t)c * sizeof *y);
+    }
+}
+
+void ebb_own_scatter_add(const ebb_executor *e, const ebb_step_args *a)
+{
+    int64_t rows = e->task.out_shape[0].dim[0], c = e->task.out_shape[0].dim[1], n = e->task.in_shape[0].dim[0];
+    const int32_t *index = a->in[0];
+    const float *src = a->in[1];
+    float *y = a->out[0];
+    memset(y, 0, (size_t)(rows * c) * sizeof *y);
+    for (int64_t i = 0; i < n; i++)
+        if (index[i] >= 0 && index[i] < rows)
+            e->kernels->add_f32((size_t)c, y + index[i] * c, y + index[i] * c, src + i * c);
+}

@@ -1,0 +1,91 @@
+/* own_rows.c: sums over axes and softmax along rows. */
+#include <string.h>
+
+#include "backend/own.h"
+
+/* One run of neighbouring reduced axes [begin, end) of shape s: x as (outer, run, inner) -> (outer, inner). */
+static void reduce_run(const ebb_kernels *k, float *y, const float *x, int64_t outer, int64_t run, int64_t inner)
+{
+    for (int64_t o = 0; o < outer; o++) {
+        if (inner == 1)
+            y[o] = k->sum_f32((size_t)run, x + o * run);
+        else
+            k->colsum_f32((size_t)run, (size_t)inner, y + o * inner, x + o * run * inner, (size_t)inner);
+    }
+}
+
+/* The last run of reduced axes of s below `mask`: its bounds; false when there is none. */
+static bool last_run(uint32_t mask, const ebb_shape *s, int *begin, int *end)
+{
+    int i = s->rank - 1;
+    while (i >= 0 && !(mask >> i & 1))
+        i--;
+    *end = i + 1;
+    while (i >= 0 && (mask >> i & 1))
+        i--;
+    *begin = i + 1;
+    return *end > 0;
+}
+
+static int64_t product(const ebb_shape *s, int begin, int end)
+{
+    int64_t n = 1;
+    for (int i = begin; i < end; i++)
+        n *= s->dim[i];
+    return n;
+}
+
+/* Size of what remains after the first (last in axis order) run was summed: the largest intermediate. */
+size_t ebb_own_sum_scratch(const ebb_task *t)
+{
+    int begin, end;
+    ebb_shape s = t->in_shape[0];
+    if (!last_run(t->attr.axes, &s, &begin, &end))
+        return 0;
+    size_t rest = (size_t)(ebb_shape_count(s) / product(&s, begin, end)) * sizeof(float);
+    return 2 * ((rest + 63) / 64 * 64);
+}
+
+/* Runs are summed from the last axis to the first, through two halves of the scratch in turn. */
+void ebb_own_sum(const ebb_executor *e, const ebb_step_args *a)
+{
+    ebb_shape s = e->task.in_shape[0];
+    uint32_t mask = e->task.attr.axes;
+    const float *x = a->in[0];
+    char *half[2] = {a->scratch, (char *)a->scratch + ebb_own_sum_scratch(&e->task) / 2};
+    int begin, end;
+
+    if (!last_run(mask, &s, &begin, &end)) {
+        memcpy(a->out[0], x, (size_t)ebb_shape_count(s) * sizeof(float));
+        return;
+    }
+    for (int turn = 0; last_run(mask, &s, &begin, &end); turn ^= 1) {
+        uint32_t rest = mask & ((1u << begin) - 1);
+        float *y = rest ? (float *)half[turn] : a->out[0];
+        reduce_run(e->kernels, y, x, product(&s, 0, begin), product(&s, begin, end), product(&s, end, s.rank));
+        for (int i = begin; i < end; i++)
+            s.dim[i] = 1;
+        mask = rest;
+        x = y;
+    }
+}
+
+static void rows_of(const ebb_shape *s, size_t *rows, size_t *n)
+{
+    *n = s->rank ? (size_t)s->dim[s->rank - 1] : 1;
+    *rows = (size_t)ebb_shape_count(*s) / *n;
+}
+
+void ebb_own_softmax(const ebb_executor *e, const ebb_step_args *a)
+{
+    size_t rows, n;
+    rows_of(&e->task.out_shape[0], &rows, &n);
+    e->kernels->softmax_f32(rows, n, a->out[0], a->in[0], e->task.attr.alpha);
+}
+
+void ebb_own_softmax_vjp(const ebb_executor *e, const ebb_step_args *a)
+{
+    size_t rows, n;
+    rows_of(&e->task.out_shape[0], &rows, &n);
+    e->kernels->softmax_vjp_f32(rows, n, a->out[0], a->in[0], a->in[1], e->task.attr.alpha);
+}
