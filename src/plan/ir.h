@@ -1,0 +1,66 @@
+/* ir.h: what the planner's passes work on: the graph's live nodes plus fused ones.
+ *
+ * A pass walks the old nodes in order and emits new ones; whatever a rule absorbed is left without a
+ * user and disappears in the next pass. Shapes are set by the rules: everything was checked when the
+ * graph was built.
+ *
+ * Fused operations (attr.index is a mask of EBB_HAS_* for those with optional inputs, which follow in
+ * this order):
+ *   conv_pack(w)                    weights in panels (simd.h); conv_pack_dx(w): for conv_dx
+ *   conv_packed(x, wp, [bias], [residual])      conv + bias (Co) + residual (shape of y)
+ *   conv_dx_packed(dy, wp)
+ *   linear(a, b, [bias], [residual])            matmul + bias (N) + residual
+ *   norm(x, gamma, beta, [shift])   y = act(group_norm(x + shift)), shift (N,C); part 1: stats (N,G,2)
+ *   norm_vjp(x, gamma, beta, dy, stats, [shift])  dx; parts 1, 2, 3: dgamma, dbeta (C), dshift (N,C)
+ *   pointwise(inputs...)            attr.index: number of its program
+ */
+#ifndef EBB_PLAN_IR_H
+#define EBB_PLAN_IR_H
+
+#include "backend/backend.h"
+#include "graph/graph.h"
+
+typedef struct ebb_ir {
+    ebb_context *ctx;
+    ebb_status status;           /* first error */
+    ebb_node *node;
+    int32_t count, capacity;
+    ebb_value *output;
+    int noutputs;
+    ebb_pointwise *program;      /* of pointwise nodes */
+    int32_t nprograms, programs_capacity;
+} ebb_ir;
+
+ebb_status ebb_ir_from_graph(ebb_context *ctx, const ebb_graph *g, const ebb_value *outputs, int noutputs, ebb_ir *out);
+void ebb_ir_free(ebb_ir *ir);
+/* Latches out-of-memory on ir->status and returns EBB_NONE. */
+ebb_value ebb_ir_add(ebb_ir *ir, const ebb_node *node);
+
+/* One pass over ir. rule gives the new value of old node v; it may look at the old nodes, at how often
+ * each is used (outputs count), and at the new value of each earlier node. */
+typedef struct ebb_rewrite {
+    const ebb_ir *from;
+    ebb_ir *to;
+    ebb_value *map;              /* old -> new, EBB_NONE: not yet */
+    int32_t *uses;               /* of old values, by live nodes and outputs */
+    void *state;                 /* of the pass */
+} ebb_rewrite;
+typedef ebb_value (*ebb_rule)(ebb_rewrite *rw, ebb_value v);
+ebb_status ebb_rewrite_run(ebb_ir *ir, ebb_rule rule, void *state);
+/* The old node with its inputs mapped. */
+ebb_node ebb_rewrite_node(const ebb_rewrite *rw, ebb_value v);
+ebb_value ebb_rewrite_copy(ebb_rewrite *rw, ebb_value v);
+/* x with another shape; x itself when it has it. */
+ebb_value ebb_ir_reshape(ebb_ir *ir, ebb_value x, ebb_shape shape);
+
+/* Marks what the outputs need; uses counts users. Both arrays of ir->count, zeroed by the caller. */
+void ebb_ir_liveness(const ebb_ir *ir, bool *live, int32_t *uses);
+
+bool ebb_op_is_pointwise(ebb_op op);     /* UNARY, BINARY and silu_vjp */
+
+/* The passes. */
+ebb_status ebb_simplify(ebb_ir *ir);
+ebb_status ebb_fuse(ebb_ir *ir);         /* conv, linear, norm patterns */
+ebb_status ebb_fuse_pointwise(ebb_ir *ir, bool chains);
+
+#endif
