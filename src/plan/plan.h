@@ -16,8 +16,9 @@ typedef struct ebb_plan ebb_plan;
 
 typedef struct ebb_plan_options {
     int workers;                 /* arenas, one a worker */
-    bool keep_all;               /* every value keeps its place (tests); no fusion either */
+    bool keep_all;               /* every value keeps its place; no fusion either (tests) */
     bool no_fuse;
+    bool measure_only;           /* no arenas: for ebb_plan_measure and ebb_plan_text, cannot run */
 } ebb_plan_options;
 
 /* The graph may be freed afterwards. outputs: values to hold after a run, in order. */
@@ -39,11 +40,13 @@ void ebb_plan_bind_output(ebb_plan *plan, int worker, int i, float *data);
 /* Parameter-only work, spread over ctx->threads. */
 void ebb_plan_prepare(ebb_plan *plan);
 void ebb_plan_run(ebb_plan *plan, int worker);
+/* Whether every run so far did what it should; a back end's library may have refused. */
+ebb_status ebb_plan_check(const ebb_plan *plan);
 
 /* Bytes: shared (prepared values), each worker (arena + scratch). Known before anything runs. */
 typedef struct ebb_plan_size { size_t shared, worker, flops; int steps; } ebb_plan_size;
 ebb_plan_size ebb_plan_measure(const ebb_plan *plan);
-/* The same without allocating arenas: for `ebb plan` and for announcements. JSON of each step. */
+/* JSON: each step with operation, shape, back end, bytes, FLOPs, lifetime; totals. Free with ebb_free. */
 ebb_status ebb_plan_text(const ebb_plan *plan, char **json);
 
 #endif

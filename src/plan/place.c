@@ -1,0 +1,288 @@
+/* place.c: which memory each value takes.
+ *
+ * Values that live at different times share bytes: buffers are placed largest first at the lowest
+ * offset that is free throughout their lifetime (greedy by size; Pisarchyk & Lee 2020). A node whose
+ * kernel may write over an input that ends with it takes over that input's memory.
+ */
+#include <stdlib.h>
+
+#include "plan/internal.h"
+
+enum { ALIGN = 64 };
+
+int ebb_node_outputs(const ebb_node *n)
+{
+    switch (n->op) {
+    case EBB_OP_norm: return 2;
+    case EBB_OP_group_norm_vjp: return 3;
+    case EBB_OP_norm_vjp: return n->attr.index & EBB_HAS_SHIFT ? 4 : 3;
+    default: return 1;
+    }
+}
+
+ebb_shape ebb_node_part_shape(const ebb_ir *ir, const ebb_node *n, int part)
+{
+    int64_t c = n->shape.dim[n->shape.rank - 1];
+    (void)ir;
+    if (part == 0)
+        return n->shape;
+    if (n->op == EBB_OP_norm)
+        return EBB_SHAPE(n->shape.dim[0], n->attr.groups, 2);
+    return part == 3 ? EBB_SHAPE(n->shape.dim[0], c) : EBB_SHAPE(c);
+}
+
+bool ebb_node_is_alias(const ebb_node *n) { return n->op == EBB_OP_reshape || n->op == EBB_OP_part; }
+
+static bool is_leaf(const ebb_node *n)
+{
+    return n->op == EBB_OP_input || n->op == EBB_OP_param;
+}
+
+static size_t bytes_of(ebb_shape s) { return (size_t)ebb_shape_count(s) * 4; }   /* f32 and i32 alike */
+
+static size_t round_up(size_t x) { return (x + ALIGN - 1) / ALIGN * ALIGN; }
+
+/* The buffers of each node, in node order; aliases take those of their source. */
+static ebb_status make_buffers(ebb_plan *p, const bool *runs)
+{
+    for (ebb_value v = 0; v < p->ir.count; v++) {
+        const ebb_node *n = &p->ir.node[v];
+        if (ebb_node_is_alias(n)) {
+            p->buffer_of[v] = p->buffer_of[n->in[0]] + (n->op == EBB_OP_part ? n->attr.index : 0);
+            continue;
+        }
+        int nout = ebb_node_outputs(n);
+        EBB_TRY(ebb_grow(p->ctx, (void **)&p->buffer, &p->buffers_capacity, p->nbuffers + nout, sizeof *p->buffer));
+        p->buffer_of[v] = p->nbuffers;
+        for (int k = 0; k < nout; k++)
+            p->buffer[p->nbuffers++] = (ebb_buffer){
+                .home = n->op == EBB_OP_param ? EBB_HOME_PARAM : runs[v] ? EBB_HOME_ARENA : EBB_HOME_SHARED,
+                .bytes = bytes_of(ebb_node_part_shape(&p->ir, n, k)), .index = n->attr.index,
+                .first = INT32_MAX, .last = -1, .same_as = -1};
+    }
+    return EBB_OK;
+}
+
+static void fill_step(ebb_plan *p, ebb_value v)
+{
+    const ebb_node *n = &p->ir.node[v];
+    ebb_plan_step *s = &p->step[p->nsteps++];
+    s->node = v;
+    for (int i = 0; i < n->nin; i++)
+        s->in[i] = p->buffer_of[n->in[i]];
+    for (int k = 0; k < ebb_node_outputs(n); k++)
+        s->out[k] = p->buffer_of[v] + k;
+}
+
+/* Steps of prepare (what needs no input), by waves of dependence; then the others in node order. */
+static void make_steps(ebb_plan *p, const bool *runs, int32_t *depth)
+{
+    int32_t deepest = 0;
+    for (ebb_value v = 0; v < p->ir.count; v++) {
+        const ebb_node *n = &p->ir.node[v];
+        depth[v] = !is_leaf(n) && !ebb_node_is_alias(n);
+        for (int i = 0; i < n->nin; i++)
+            if (depth[n->in[i]] + !ebb_node_is_alias(n) > depth[v])
+                depth[v] = depth[n->in[i]] + !ebb_node_is_alias(n);
+        if (!runs[v] && depth[v] > deepest)
+            deepest = depth[v];
+    }
+    for (int32_t d = 1; d <= deepest; d++)
+        for (ebb_value v = 0; v < p->ir.count; v++) {
+            const ebb_node *n = &p->ir.node[v];
+            if (runs[v] || depth[v] != d || is_leaf(n) || ebb_node_is_alias(n))
+                continue;
+            p->wave[p->nsteps] = d;
+            fill_step(p, v);
+        }
+    p->nprepare = p->nsteps;
+    for (ebb_value v = 0; v < p->ir.count; v++)
+        if (runs[v] && !is_leaf(&p->ir.node[v]) && !ebb_node_is_alias(&p->ir.node[v]))
+            fill_step(p, v);
+}
+
+static void set_lifetimes(ebb_plan *p)
+{
+    for (ebb_value v = 0; v < p->ir.count; v++)
+        if (p->ir.node[v].op == EBB_OP_input)
+            p->buffer[p->buffer_of[v]].first = p->nprepare, p->buffer[p->buffer_of[v]].last = p->nprepare;
+    for (int32_t t = p->nprepare; t < p->nsteps; t++) {
+        const ebb_node *n = &p->ir.node[p->step[t].node];
+        for (int k = 0; k < ebb_node_outputs(n); k++) {
+            ebb_buffer *b = &p->buffer[p->step[t].out[k]];
+            b->first = b->last = t;
+        }
+        for (int i = 0; i < n->nin; i++)
+            p->buffer[p->step[t].in[i]].last = t;
+    }
+}
+
+/* An output whose buffer is its own writes straight to the caller's memory. Others are copied to one:
+ * plan.c has put a copying node before every output that is a leaf, an alias of one, or a repetition. */
+static void mark_outputs(ebb_plan *p)
+{
+    for (int i = 0; i < p->noutputs; i++) {
+        ebb_buffer *b = &p->buffer[p->output_buffer[i] = p->buffer_of[p->ir.output[i]]];
+        b->home = EBB_HOME_OUTPUT;
+        b->index = i;
+        b->last = p->nsteps;
+    }
+}
+
+static bool reads_whole(const ebb_plan *p, const ebb_node *n, int input)
+{
+    return ebb_shape_count(p->ir.node[n->in[input]].shape) == ebb_shape_count(n->shape);
+}
+
+/* The inputs that the kernel of n may overwrite with its output: a mask. */
+static unsigned overwritable(const ebb_plan *p, const ebb_node *n)
+{
+    unsigned mask = 0;
+    switch (n->op) {
+    case EBB_OP_pointwise:
+        for (int i = 0; i < n->nin; i++)
+            mask |= (unsigned)reads_whole(p, n, i) << i;
+        return mask;
+    case EBB_OP_conv_packed:
+    case EBB_OP_linear: return n->attr.index & EBB_HAS_RESIDUAL ? 1u << (n->nin - 1) : 0;
+    case EBB_OP_norm:
+    case EBB_OP_softmax: return 1;
+    case EBB_OP_norm_vjp: return 1u << 3;
+    case EBB_OP_softmax_vjp: return 1u << 1;
+    default: return 0;
+    }
+}
+
+static bool read_twice(const ebb_plan_step *s, int nin, int input)
+{
+    int times = 0;
+    for (int i = 0; i < nin; i++)
+        times += s->in[i] == s->in[input];
+    return times > 1;
+}
+
+static void share_in_place(ebb_plan *p)
+{
+    for (int32_t t = p->nprepare; t < p->nsteps; t++) {
+        const ebb_plan_step *s = &p->step[t];
+        const ebb_node *n = &p->ir.node[s->node];
+        ebb_buffer *out = &p->buffer[s->out[0]];
+        unsigned mask = out->home == EBB_HOME_ARENA ? overwritable(p, n) : 0;
+        for (int i = 0; mask && i < n->nin; i++) {
+            ebb_buffer *in = &p->buffer[s->in[i]];
+            if (!(mask >> i & 1) || in->home != EBB_HOME_ARENA || in->last != t || in->bytes != out->bytes ||
+                (read_twice(s, n->nin, i) && n->op != EBB_OP_pointwise))
+                continue;
+            out->same_as = s->in[i];
+            break;
+        }
+    }
+    /* A chain of takeovers is one buffer: the first, alive until the last ends. */
+    for (int32_t b = 0; b < p->nbuffers; b++) {
+        int32_t root = b;
+        while (p->buffer[root].same_as >= 0)
+            root = p->buffer[root].same_as;
+        if (root != b) {
+            p->buffer[b].same_as = root;
+            if (p->buffer[b].last > p->buffer[root].last)
+                p->buffer[root].last = p->buffer[b].last;
+        }
+    }
+}
+
+typedef struct size_order { size_t bytes; int32_t buffer; } size_order;
+
+static int larger_first(const void *a, const void *b)
+{
+    const size_order *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return x->buffer - y->buffer;
+}
+
+/* Lowest offset at which b overlaps no placed buffer that lives when it does. */
+static size_t first_fit(const ebb_plan *p, const size_order *placed, int count, const ebb_buffer *b, bool keep_all)
+{
+    size_t offset = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < count; i++) {
+            const ebb_buffer *q = &p->buffer[placed[i].buffer];
+            bool together = keep_all || (q->first <= b->last && b->first <= q->last);
+            if (together && offset < q->offset + round_up(q->bytes) && q->offset < offset + round_up(b->bytes)) {
+                offset = q->offset + round_up(q->bytes);
+                moved = true;
+            }
+        }
+    }
+    return offset;
+}
+
+static ebb_status set_offsets(ebb_plan *p, bool keep_all)
+{
+    size_order *order = NULL;
+    int count = 0;
+
+    EBB_TRY(ebb_alloc(p->ctx, (void **)&order, (size_t)p->nbuffers, sizeof *order, "plan placement"));
+    for (int32_t i = 0; i < p->nbuffers; i++) {
+        ebb_buffer *b = &p->buffer[i];
+        if (b->home == EBB_HOME_SHARED) {
+            b->offset = p->shared_bytes;
+            p->shared_bytes += round_up(b->bytes);
+        } else if (b->home != EBB_HOME_PARAM && b->same_as < 0) {
+            order[count++] = (size_order){b->bytes, i};
+        }
+    }
+    qsort(order, (size_t)count, sizeof *order, larger_first);
+    for (int i = 0; i < count; i++) {
+        ebb_buffer *b = &p->buffer[order[i].buffer];
+        b->offset = first_fit(p, order, i, b, keep_all);
+        if (b->offset + round_up(b->bytes) > p->arena_bytes)
+            p->arena_bytes = b->offset + round_up(b->bytes);
+    }
+    for (int32_t i = 0; i < p->nbuffers; i++)
+        if (p->buffer[i].same_as >= 0)
+            p->buffer[i].offset = p->buffer[p->buffer[i].same_as].offset;
+    ebb_free(order);
+    return EBB_OK;
+}
+
+/* Outputs are per worker, even those of parameters alone: so is the buffer behind an alias. */
+static void mark_running(const ebb_plan *p, ebb_value v, bool *runs)
+{
+    runs[v] = true;
+    while (ebb_node_is_alias(&p->ir.node[v]))
+        runs[v = p->ir.node[v].in[0]] = true;
+}
+
+ebb_status ebb_place(ebb_plan *p, bool keep_all)
+{
+    size_t n = (size_t)p->ir.count;
+    bool *runs = NULL;
+    int32_t *depth = NULL;
+
+    ebb_status st = ebb_alloc(p->ctx, (void **)&runs, n, sizeof *runs, "plan placement");
+    if (st == EBB_OK)
+        st = ebb_alloc(p->ctx, (void **)&depth, n, sizeof *depth, "plan placement");
+    for (int i = 0; st == EBB_OK && i < p->noutputs; i++)
+        mark_running(p, p->ir.output[i], runs);
+    for (ebb_value v = 0; st == EBB_OK && v < p->ir.count; v++) {
+        const ebb_node *node = &p->ir.node[v];
+        runs[v] |= node->op == EBB_OP_input;
+        for (int i = 0; i < node->nin; i++)
+            runs[v] |= runs[node->in[i]];
+    }
+    if (st == EBB_OK)
+        st = make_buffers(p, runs);
+    if (st == EBB_OK) {
+        make_steps(p, runs, depth);
+        set_lifetimes(p);
+        mark_outputs(p);
+        if (!keep_all)
+            share_in_place(p);
+        st = set_offsets(p, keep_all);
+    }
+    ebb_free(runs);
+    ebb_free(depth);
+    return st;
+}

@@ -1,0 +1,78 @@
+/* show.c: a plan as JSON, for `ebb plan`: one object a step, and the totals. */
+#include <jansson.h>
+#include <string.h>
+
+#include "plan/internal.h"
+
+static size_t matmul_flops(const ebb_ir *ir, const ebb_node *n)
+{
+    ebb_shape a = ir->node[n->in[0]].shape;
+    int64_t k = a.dim[a.rank - (n->attr.ta ? 2 : 1)];
+    return 2 * (size_t)(ebb_shape_count(n->shape) * k);
+}
+
+size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n)
+{
+    size_t out = (size_t)ebb_shape_count(n->shape);
+    const ebb_shape *w = n->nin > 1 ? &ir->node[n->in[1]].shape : NULL;
+    switch (n->op) {
+    case EBB_OP_conv: return 2 * out * (size_t)(w->dim[0] * w->dim[1] * w->dim[2]);
+    case EBB_OP_conv_packed: return 2 * out * (size_t)(w->dim[1] * w->dim[2]);
+    case EBB_OP_conv_dx:   /* as many products as the convolution whose adjoint it is */
+    case EBB_OP_conv_dx_packed: {
+        bool packed = n->op == EBB_OP_conv_dx_packed;
+        int64_t taps = packed ? w->dim[1] : w->dim[0] * w->dim[1];
+        return 2 * (size_t)(ebb_shape_count(ir->node[n->in[0]].shape) * taps * n->shape.dim[3]);
+    }
+    case EBB_OP_conv_dw: return 2 * out * (size_t)(w->dim[0] * w->dim[1] * w->dim[2]);
+    case EBB_OP_matmul:
+    case EBB_OP_linear: return matmul_flops(ir, n);
+    case EBB_OP_pointwise: return out * (size_t)ir->program[n->attr.index].ninstr;
+    case EBB_OP_norm: return 15 * out;      /* counted by hand: statistics 5, affine 2, sigmoid 8 */
+    case EBB_OP_norm_vjp: return 25 * out;
+    default: return 0;
+    }
+}
+
+static json_t *step_json(const ebb_plan *p, int32_t t)
+{
+    const ebb_plan_step *s = &p->step[t];
+    const ebb_node *n = &p->ir.node[s->node];
+    const ebb_buffer *b = &p->buffer[s->out[0]];
+    bool prepare = t < p->nprepare;
+    char shape[96];
+    size_t bytes = 0;
+
+    for (int i = 0; i < n->nin; i++)
+        bytes += p->buffer[s->in[i]].bytes;
+    for (int k = 0; k < s->executor.task.nout; k++)
+        bytes += p->buffer[s->out[k]].bytes;
+    ebb_shape_text(n->shape, shape, sizeof shape);
+    json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "step", (int)t, "phase", prepare ? "prepare" : "run", "op",
+                          ebb_op_name(n->op), "shape", shape, "backend", s->executor.backend->name, "implementation",
+                          s->executor.implementation, "bytes", (json_int_t)bytes, "flops", (json_int_t)ebb_node_flops(&p->ir, n));
+    if (j && !prepare)
+        json_object_set_new(j, "lifetime", json_pack("[i,i]", b->first, b->last));
+    if (j && b->home == EBB_HOME_ARENA)
+        json_object_set_new(j, "offset", json_integer((json_int_t)b->offset));
+    return j;
+}
+
+ebb_status ebb_plan_text(const ebb_plan *p, char **out)
+{
+    ebb_plan_size size = ebb_plan_measure(p);
+    json_t *steps = json_array();
+    for (int32_t t = 0; steps && t < p->nsteps; t++)
+        json_array_append_new(steps, step_json(p, t));
+    json_t *j = json_pack("{s:o, s:i, s:I, s:I, s:I, s:I}", "steps", steps, "workers", p->workers, "shared_bytes",
+                          (json_int_t)size.shared, "worker_bytes", (json_int_t)size.worker, "scratch_bytes",
+                          (json_int_t)p->scratch_bytes, "flops", (json_int_t)size.flops);
+    size_t length = j ? json_dumpb(j, NULL, 0, JSON_COMPACT) : 0;
+    *out = NULL;
+    ebb_status st = length ? ebb_alloc(p->ctx, (void **)out, length + 1, 1, "the description of a plan")
+                           : ebb_fail(p->ctx, EBB_E_MEMORY, "plan: no memory for its description");
+    if (st == EBB_OK)
+        json_dumpb(j, *out, length, JSON_COMPACT);
+    json_decref(j);
+    return st;
+}
