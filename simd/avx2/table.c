@@ -4,5 +4,5 @@
 #define HAVE(name) .name = ebb_##name##_avx2
 
 const ebb_kernels ebb_kernels_avx2 = {
-    .recip_f32 = NULL,
+    HAVE(gemm_f32), HAVE(conv_f32), HAVE(conv_dx_f32), HAVE(conv_dw_f32),
 };
