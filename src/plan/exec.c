@@ -50,12 +50,17 @@ void ebb_plan_prepare(ebb_plan *p)
 
 void ebb_plan_run(ebb_plan *p, int worker)
 {
-    for (int32_t t = p->nprepare; t < p->nsteps; t++)
+    for (int32_t t = p->nprepare; t < p->nsteps; t++) {
+        ebb_guard_before(p, t, worker);
         run_step(p, &p->step[t], worker);
+        ebb_guard_after(p, t, worker);
+    }
 }
 
 ebb_status ebb_plan_check(const ebb_plan *p)
 {
+    if (p->damaged)
+        return ebb_fail(p->ctx, EBB_E_INTERNAL, "plan: a kernel wrote past buffer %d", (int)p->damaged - 1);
     for (int32_t t = 0; t < p->nsteps; t++) {
         const ebb_executor *e = &p->step[t].executor;
         if (e->backend->check)

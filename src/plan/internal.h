@@ -49,6 +49,7 @@ struct ebb_plan {
     size_t arena_bytes, scratch_bytes, shared_bytes;
     char *shared;
     char **arena;                /* [worker]: arena, then scratch */
+    int32_t damaged;             /* debug builds: 1 + the buffer whose red zone was overwritten */
 };
 
 int ebb_node_outputs(const ebb_node *n);                      /* 1 + parts */
@@ -58,6 +59,10 @@ size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n);
 
 /* Lays out plan->step, buffers and offsets from plan->ir (place.c). */
 ebb_status ebb_place(ebb_plan *plan, bool keep_all);
+/* guard.c; nothing in release builds. */
+size_t ebb_guard_bytes(void);
+void ebb_guard_before(const ebb_plan *plan, int32_t step, int worker);
+void ebb_guard_after(ebb_plan *plan, int32_t step, int worker);
 void *ebb_buffer_address(const ebb_plan *plan, int32_t buffer, int worker);
 
 #endif

@@ -42,6 +42,9 @@ static size_t bytes_of(ebb_shape s) { return (size_t)ebb_shape_count(s) * 4; }  
 
 static size_t round_up(size_t x) { return (x + ALIGN - 1) / ALIGN * ALIGN; }
 
+/* What a buffer takes up in an arena. */
+static size_t slot_bytes(const ebb_buffer *b) { return round_up(b->bytes + ebb_guard_bytes()); }
+
 /* The buffers of each node, in node order; aliases take those of their source. */
 static ebb_status make_buffers(ebb_plan *p, const bool *runs)
 {
@@ -209,8 +212,8 @@ static size_t first_fit(const ebb_plan *p, const size_order *placed, int count, 
         for (int i = 0; i < count; i++) {
             const ebb_buffer *q = &p->buffer[placed[i].buffer];
             bool together = keep_all || (q->first <= b->last && b->first <= q->last);
-            if (together && offset < q->offset + round_up(q->bytes) && q->offset < offset + round_up(b->bytes)) {
-                offset = q->offset + round_up(q->bytes);
+            if (together && offset < q->offset + slot_bytes(q) && q->offset < offset + slot_bytes(b)) {
+                offset = q->offset + slot_bytes(q);
                 moved = true;
             }
         }
@@ -237,8 +240,8 @@ static ebb_status set_offsets(ebb_plan *p, bool keep_all)
     for (int i = 0; i < count; i++) {
         ebb_buffer *b = &p->buffer[order[i].buffer];
         b->offset = first_fit(p, order, i, b, keep_all);
-        if (b->offset + round_up(b->bytes) > p->arena_bytes)
-            p->arena_bytes = b->offset + round_up(b->bytes);
+        if (b->offset + slot_bytes(b) > p->arena_bytes)
+            p->arena_bytes = b->offset + slot_bytes(b);
     }
     for (int32_t i = 0; i < p->nbuffers; i++)
         if (p->buffer[i].same_as >= 0)
