@@ -17,7 +17,7 @@ BEGIN {
     # foreign header: the only places that include it (a layer, or one file)
     home["omp"] = "base";            home["pthread"] = "base";
     home["png"] = "format";          home["zlib"] = "format"
-    home["jansson"] = "format train cli"
+    home["jansson"] = "format train cli src/plan/show.c"
     home["popt"] = "cli";            home["oneapi/dnnl"] = "src/backend/onednn.c src/backend/dnx.h"
     home["Random123/"] = "base simd"
     home["immintrin"] = "simd base"; home["arm_neon"] = "simd";  home["cpuid"] = "simd"
