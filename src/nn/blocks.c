@@ -1,0 +1,130 @@
+/* blocks.c: the layers that networks are made of, each a few graph nodes with its parameters.
+ *
+ * The one idea: a layer is a function from values to a value; its parameters get the graph's scope
+ * plus the layer's name, and start as PyTorch's do: weights and biases of linear layers and
+ * convolutions are drawn from U(-gain/sqrt(fan_in), gain/sqrt(fan_in)).
+ */
+#include "nn/nn.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static ebb_value layer_param(ebb_graph *g, const char *layer, const char *part, ebb_shape shape,
+                             ebb_init init, double scale, ebb_layout layout)
+{
+    char name[128];
+    if (snprintf(name, sizeof name, "%s.%s", layer, part) >= (int)sizeof name)
+        return ebb_graph_fail(g, EBB_E_ARGUMENT, "layer name \"%.40s...\" is longer than %zu characters",
+                              layer, sizeof name);
+    return ebb_param(g, name, shape, init, (float)scale, layout);
+}
+
+static ebb_value drawn_param(ebb_graph *g, const char *layer, const char *part, ebb_shape shape,
+                             int64_t fan_in, float gain, ebb_layout layout)
+{
+    if (gain == 0.0f)
+        return layer_param(g, layer, part, shape, EBB_INIT_ZERO, 0.0, layout);
+    return layer_param(g, layer, part, shape, EBB_INIT_UNIFORM, gain / sqrt((double)fan_in), layout);
+}
+
+ebb_value ebb_nn_linear(ebb_graph *g, const char *name, ebb_value x, int64_t out, float gain)
+{
+    if (x == EBB_NONE)
+        return EBB_NONE;
+    ebb_shape s = ebb_graph_shape(g, x);
+    if (s.rank != 2)
+        return ebb_graph_fail(g, EBB_E_SHAPE, "linear layer %s: input has rank %d, not 2 (N,K)",
+                              name, s.rank);
+    int64_t in = s.dim[1];
+    ebb_value w = drawn_param(g, name, "weight", EBB_SHAPE(in, out), in, gain, EBB_LAYOUT_LINEAR);
+    ebb_value b = drawn_param(g, name, "bias", EBB_SHAPE(out), in, gain, EBB_LAYOUT_PLAIN);
+    return ebb_add(g, ebb_matmul(g, x, w, false, false), b);
+}
+
+ebb_value ebb_nn_conv(ebb_graph *g, const char *name, ebb_value x, int64_t out, int kernel, int stride,
+                      float gain)
+{
+    if (x == EBB_NONE)
+        return EBB_NONE;
+    ebb_shape s = ebb_graph_shape(g, x);
+    if (s.rank != 4)
+        return ebb_graph_fail(g, EBB_E_SHAPE, "convolution %s: input has rank %d, not 4 (N,H,W,C)",
+                              name, s.rank);
+    int64_t in = s.dim[3], fan_in = in * kernel * kernel;
+    int pad = (kernel - 1) / 2;
+    int64_t oh = (s.dim[1] + 2 * pad - kernel) / stride + 1;
+    int64_t ow = (s.dim[2] + 2 * pad - kernel) / stride + 1;
+    ebb_value w = drawn_param(g, name, "weight", EBB_SHAPE(kernel, kernel, in, out), fan_in, gain,
+                              EBB_LAYOUT_CONV);
+    ebb_value b = drawn_param(g, name, "bias", EBB_SHAPE(out), fan_in, gain, EBB_LAYOUT_PLAIN);
+    return ebb_add(g, ebb_conv(g, x, w, stride, pad, pad, oh, ow), b);
+}
+
+ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int groups, float eps)
+{
+    if (x == EBB_NONE)
+        return EBB_NONE;
+    ebb_shape s = ebb_graph_shape(g, x);
+    int64_t channels = s.rank > 0 ? s.dim[s.rank - 1] : 0;
+    if (groups < 1 || channels < 1 || channels % groups != 0)
+        return ebb_graph_fail(g, EBB_E_SHAPE, "group norm %s: %lld channels do not split into %d groups; "
+                              "choose fewer groups or widths that are multiples of them",
+                              name, (long long)channels, groups);
+    ebb_value gamma = layer_param(g, name, "weight", EBB_SHAPE(channels), EBB_INIT_ONE, 0.0, EBB_LAYOUT_PLAIN);
+    ebb_value beta = layer_param(g, name, "bias", EBB_SHAPE(channels), EBB_INIT_ZERO, 0.0, EBB_LAYOUT_PLAIN);
+    return ebb_group_norm(g, x, gamma, beta, groups, eps);
+}
+
+ebb_value ebb_nn_embedding(ebb_graph *g, const char *name, ebb_value index, int64_t rows, int64_t width)
+{
+    ebb_value table = layer_param(g, name, "weight", EBB_SHAPE(rows, width), EBB_INIT_NORMAL, 1.0,
+                                  EBB_LAYOUT_PLAIN);
+    return ebb_gather(g, table, index);
+}
+
+/* 0, 1, ..., n-1 as an (n) vector, exact in f32. By doubling, since the graph knows no other constants
+ * than equal ones: [0..k) and [0..k)+k side by side are [0..2k). */
+static ebb_value count_up(ebb_graph *g, int64_t n)
+{
+    ebb_value v = ebb_constant(g, EBB_SHAPE(1), 0.0f);
+    int64_t have = 1;
+    for (; have < n; have *= 2)
+        v = ebb_concat(g, v, ebb_affine(g, v, 1.0f, (float)have), 0);
+    return have > n ? ebb_slice(g, v, 0, 0, n) : v;
+}
+
+ebb_value ebb_nn_time_embedding(ebb_graph *g, ebb_value t, int64_t dim, bool flip_sin_to_cos, float shift)
+{
+    if (t == EBB_NONE)
+        return EBB_NONE;
+    int64_t half = dim / 2;
+    if (dim < 2 || dim % 2 != 0 || (double)half - shift <= 0.0)
+        return ebb_graph_fail(g, EBB_E_ARGUMENT, "time embedding: %lld numbers do not make pairs of sine and "
+                              "cosine over a range of frequencies; take an even number of at least 4",
+                              (long long)dim);
+    ebb_shape s = ebb_graph_shape(g, t);
+    if (s.rank != 1)
+        return ebb_graph_fail(g, EBB_E_SHAPE, "time embedding: t has rank %d, not 1 (N)", s.rank);
+    double rate = -log(10000.0) / ((double)half - shift);
+    ebb_value frequency = ebb_exp(g, ebb_scale(g, count_up(g, half), (float)rate));
+    ebb_value angle = ebb_mul(g, ebb_reshape(g, t, EBB_SHAPE(s.dim[0], 1)), frequency);
+    ebb_value sine = ebb_sin(g, angle), cosine = ebb_cos(g, angle);
+    return flip_sin_to_cos ? ebb_concat(g, cosine, sine, 1) : ebb_concat(g, sine, cosine, 1);
+}
+
+ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim, int64_t width)
+{
+    if (ebb_graph_status(g) != EBB_OK)
+        return EBB_NONE;
+    if (classes > 0 && label == EBB_NONE)
+        return ebb_graph_fail(g, EBB_E_ARGUMENT, "network with %d classes: no label given; give one in [0, %d], where "
+                              "%d means \"no class\"", classes, classes, classes);
+    if (classes == 0 && label != EBB_NONE)
+        return ebb_graph_fail(g, EBB_E_ARGUMENT, "network without classes: label given; set the number of classes");
+    ebb_value e = ebb_nn_time_embedding(g, t, dim, false, 1.0f);
+    e = ebb_silu(g, ebb_nn_linear(g, "time_embedding.linear_1", e, width, 1.0f));
+    e = ebb_nn_linear(g, "time_embedding.linear_2", e, width, 1.0f);
+    if (classes > 0)
+        e = ebb_add(g, e, ebb_nn_embedding(g, "class_embedding", label, classes + 1, width));
+    return ebb_silu(g, e);
+}
