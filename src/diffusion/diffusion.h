@@ -35,7 +35,7 @@ int ebb_network_classes(const ebb_network *net);
  * inputs  x0 (n,...), noise (n,...), signal (n) = sqrt(abar_t), sigma (n) = sqrt(1-abar_t), t (n) f32,
  *         label (n) i32 when the network has classes
  * outputs loss = sum((net(signal*x0 + sigma*noise, t) - noise)^2) / (batch*count) and its gradients in
- *         all parameters, in order. values: 1 + nparams, EBB_NONE-free on success. */
+ *         all parameters, in order. values: room for nvalues >= 1 + g->nparams (as it is after the call). */
 ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch, ebb_value *values, int nvalues);
 
 /* ---- samplers (samplers.c, samplers.def) ---------------------------------------------------------------- */
@@ -47,23 +47,48 @@ typedef struct ebb_denoiser {
 typedef struct ebb_sampler_args {
     const ebb_schedule *schedule;
     int steps;                   /* K <= T */
-    double eta;
+    double eta;                  /* ddim only: 0 deterministic .. 1 ancestral */
+    bool clip;                   /* keep estimates of x0 in [-1,1]: right for pictures, not for points */
     int64_t n, count;            /* pictures, numbers a picture */
     const uint32_t *sample;      /* (n): index of each picture, the `sample` of its random numbers */
     uint64_t seed;
     const ebb_kernels *kernels;
-    float *x;                    /* (n, count): written: start noise, then the path, then the result in [-1,1] */
+    float *x;                    /* (n, count): written: start noise, then the path, then the result; in [-1,1] if clip */
     float *work;                 /* ebb_sampler_work() floats */
-    int (*progress)(void *user); /* after each evaluation; non-zero stops */
+    int (*progress)(void *user); /* after each evaluation; non-zero stops; NULL: none */
     void *user;
 } ebb_sampler_args;
 typedef struct ebb_sampler {
     const char *name, *help;
-    int default_steps;
+    int default_steps;           /* at most T of them are taken */
     int (*run)(const ebb_sampler_args *args, const ebb_denoiser *denoiser);   /* non-zero: stopped */
 } ebb_sampler;
 const ebb_sampler *ebb_sampler_find(const char *name);       /* NULL: unknown */
 const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the end */
 size_t ebb_sampler_work(int64_t n, int64_t count);           /* floats */
+/* Whether a run with these is possible; EBB_E_ARGUMENT says what is. */
+ebb_status ebb_sampler_check(ebb_context *ctx, const ebb_schedule *schedule, int steps, double eta);
+#define SAMPLER(name, function, default_steps, help) \
+    int function(const ebb_sampler_args *args, const ebb_denoiser *denoiser);
+#include "diffusion/samplers.def"
+#undef SAMPLER
+
+/* ---- chains: what ddpm and ddim share (chain.c, ddpm.c, ddim.c) ----------------------------------------- */
+/* One step from alpha_bar to a less noisy one:
+ * x0 = clip((x - sqrt(1-alpha_bar) eps)/sqrt(alpha_bar)), x' = keep_x0 x0 + keep_x x + noise z. */
+typedef struct ebb_transition {
+    double alpha_bar, keep_x0, keep_x, noise;
+    bool clip;
+} ebb_transition;
+/* next: alpha_bar to go to, 1 at the end of the chain. */
+typedef ebb_transition (*ebb_transition_rule)(double alpha_bar, double next, double eta);
+ebb_transition ebb_transition_ddpm(double alpha_bar, double next, double eta);
+ebb_transition ebb_transition_ddpm_large(double alpha_bar, double next, double eta);
+ebb_transition ebb_transition_ddim(double alpha_bar, double next, double eta);
+/* In place over x; z may be NULL where noise is 0. */
+void ebb_transition_apply(const ebb_transition *q, size_t n, float *x, const float *eps, const float *z);
+/* Timestep k = 0 .. steps-1 of a chain of `steps` out of `timesteps`: from timesteps-1 evenly down to 0. */
+int ebb_chain_timestep(int timesteps, int steps, int k);
+int ebb_chain_run(const ebb_sampler_args *args, const ebb_denoiser *denoiser, ebb_transition_rule rule);
 
 #endif
