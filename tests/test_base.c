@@ -79,7 +79,8 @@ static void test_messages(void **state)
 static void test_memory(void **state)
 {
     (void)state;
-    static const size_t sizes[] = { 0, 1, 63, 64, 65, 4096, (4u << 20) - 1, 4u << 20, (4u << 20) + 1, 33u << 20 };
+    static const size_t sizes[] = { 0,        1, 63, 64, 65, 4096, (4u << 20) - 1, 4u << 20, (4u << 20) + 1,
+                                    33u << 20 };
     ebb_mem_stats before = ebb_mem_read();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         void *p;
@@ -436,11 +437,12 @@ int main(void)
 {
 #define FILES(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages), cmocka_unit_test(test_memory), cmocka_unit_test(test_memory_errors),
-        cmocka_unit_test(test_grow), FILES(test_file_round_trip), FILES(test_abort), FILES(test_two_writers),
-        FILES(test_read_errors), FILES(test_write_errors), FILES(test_directories), FILES(test_short_transfers),
-        FILES(test_disk_full), cmocka_unit_test(test_par), cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_uniform), cmocka_unit_test(test_below), cmocka_unit_test(test_permute),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_memory),  cmocka_unit_test(test_memory_errors),
+        cmocka_unit_test(test_grow),     FILES(test_file_round_trip),    FILES(test_abort),
+        FILES(test_two_writers),         FILES(test_read_errors),        FILES(test_write_errors),
+        FILES(test_directories),         FILES(test_short_transfers),    FILES(test_disk_full),
+        cmocka_unit_test(test_par),      cmocka_unit_test(test_philox),  cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_below),    cmocka_unit_test(test_permute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

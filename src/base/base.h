@@ -98,8 +98,10 @@ typedef enum ebb_stream {
 } ebb_stream;
 /* Word i of the Philox4x32-10 stream at `at`. */
 uint32_t ebb_rng_word(const ebb_rng_at *at, uint32_t i);
-double ebb_rng_uniform(const ebb_rng_at *at, uint32_t i);              /* [0, 1) with 53 bits, words 2i, 2i+1 */
-uint32_t ebb_rng_below(const ebb_rng_at *at, uint32_t i, uint32_t n);  /* [0, n) by multiply-shift of uniform */
+/* [0, 1) with 53 bits, of words 2i and 2i+1. */
+double ebb_rng_uniform(const ebb_rng_at *at, uint32_t i);
+/* [0, n): the whole part of n times that uniform. */
+uint32_t ebb_rng_below(const ebb_rng_at *at, uint32_t i, uint32_t n);
 /* Permutation of 0..n-1 by Fisher-Yates with words of `at`. */
 void ebb_rng_permute(const ebb_rng_at *at, uint32_t *order, uint32_t n);
 

@@ -52,8 +52,9 @@ static ebb_status choose_cpu(ebb_context *ctx, const char *option)
         return ebb_fail(ctx, EBB_E_USAGE, "cpu '%s' (%s) is unknown; choose one of %s (this machine has %s)",
                         name, source, all, here);
     if (!ebb_isa_available((ebb_isa)isa))
-        return ebb_fail(ctx, EBB_E_UNSUPPORTED, "cpu '%s' (%s): this build or machine does not run it; it has %s",
-                        name, source, here);
+        return ebb_fail(ctx, EBB_E_UNSUPPORTED,
+                        "cpu '%s' (%s): this build or machine does not run it; it has %s", name, source,
+                        here);
     ctx->isa = (ebb_isa)isa;
     ctx->kernels = ebb_kernels_get(ctx->isa);
     return EBB_OK;
@@ -77,7 +78,8 @@ static ebb_status choose_backend(ebb_context *ctx, const char *option)
         ctx->backend = (ebb_backend_choice)i;
         return EBB_OK;
     }
-    return ebb_fail(ctx, EBB_E_USAGE, "backend '%s' (%s) is unknown; choose one of auto, own, onednn", name, source);
+    return ebb_fail(ctx, EBB_E_USAGE, "backend '%s' (%s) is unknown; choose one of auto, own, onednn", name,
+                    source);
 }
 
 static ebb_status configure(ebb_context *ctx, const ebb_context_options *given)
@@ -85,8 +87,8 @@ static ebb_status configure(ebb_context *ctx, const ebb_context_options *given)
     ebb_context_options options = { 0 };
     if (given) {
         if (given->size < sizeof given->size)
-            return ebb_fail(ctx, EBB_E_ARGUMENT, "context options: size is %zu; set it to sizeof of the struct",
-                            given->size);
+            return ebb_fail(ctx, EBB_E_ARGUMENT,
+                            "context options: size is %zu; set it to sizeof of the struct", given->size);
         /* A caller of another version has a shorter or longer struct: the common part counts. */
         memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
     }
@@ -117,11 +119,6 @@ ebb_status ebb_context_create(const ebb_context_options *options, ebb_context **
 void ebb_context_free(ebb_context *ctx)
 {
     ebb_free(ctx);
-}
-
-void ebb_text_free(char *text)
-{
-    ebb_free(text);
 }
 
 const char *ebb_version(void)

@@ -60,10 +60,13 @@ static ebb_status regular_size(ebb_context *ctx, const char *path, size_t limit,
     if (st.directory)
         return ebb_fail(ctx, EBB_E_IO, "cannot read '%s': it is a directory; give a file", path);
     if (!st.regular)
-        return ebb_fail(ctx, EBB_E_IO, "cannot read '%s': it is a pipe, socket or device; give a regular file", path);
+        return ebb_fail(ctx, EBB_E_IO,
+                        "cannot read '%s': it is a pipe, socket or device; give a regular file", path);
     if ((uint64_t)st.size > limit)
-        return ebb_fail(ctx, EBB_E_FORMAT, "cannot read '%s': it has %lld bytes, more than the %zu that such a file "
-                        "may have", path, (long long)st.size, limit);
+        return ebb_fail(ctx, EBB_E_FORMAT,
+                        "cannot read '%s': it has %lld bytes, more than the %zu that such a file "
+                        "may have",
+                        path, (long long)st.size, limit);
     *size = (size_t)st.size;
     return EBB_OK;
 }
@@ -84,8 +87,9 @@ ebb_status ebb_file_read(ebb_context *ctx, const char *path, size_t limit, void 
         if (n < 0)
             status = fail_errno(ctx, "cannot read", path, "");
         else if ((size_t)n < expected)
-            status = ebb_fail(ctx, EBB_E_IO, "cannot read '%s': it ended at byte %lld of %zu; is it being written?",
-                              path, (long long)n, expected);
+            status = ebb_fail(ctx, EBB_E_IO,
+                              "cannot read '%s': it ended at byte %lld of %zu; is it being written?", path,
+                              (long long)n, expected);
     }
     ebb_os_table.close(fd);
     if (status != EBB_OK) {

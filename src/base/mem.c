@@ -73,8 +73,9 @@ ebb_status ebb_alloc(ebb_context *ctx, void **out, size_t count, size_t size, co
 {
     *out = NULL;
     if (size && count > (SIZE_MAX / 2) / size)
-        return ebb_fail(ctx, EBB_E_MEMORY, "out of memory: %s asks for %zu x %zu bytes, more than can be addressed",
-                        what, count, size);
+        return ebb_fail(ctx, EBB_E_MEMORY,
+                        "out of memory: %s asks for %zu x %zu bytes, more than can be addressed", what, count,
+                        size);
     size_t bytes = count * size;
     header *h = NULL;
 #ifdef EBB_FAULT
@@ -129,6 +130,11 @@ ebb_status ebb_strdup(ebb_context *ctx, char **out, const char *text)
     EBB_TRY(ebb_alloc(ctx, &copy, size, 1, "a text"));
     *out = memcpy(copy, text, size);
     return EBB_OK;
+}
+
+void ebb_text_free(char *text)
+{
+    ebb_free(text);
 }
 
 ebb_mem_stats ebb_mem_read(void)

@@ -77,4 +77,5 @@ static int os_stat(const char *path, ebb_os_stat *out)
     return 0;
 }
 
-ebb_os ebb_os_table = { os_open, os_read, os_write, os_fsync, os_close, os_rename, os_unlink, os_mkdir, os_stat };
+ebb_os ebb_os_table = { os_open,   os_read,   os_write, os_fsync, os_close,
+                        os_rename, os_unlink, os_mkdir, os_stat };

@@ -9,8 +9,10 @@
 #include "base/base.h"
 
 /* ---- safetensors (safetensors.c): u64 LE header length, JSON header, data ---------------------- */
-typedef enum ebb_st_type { EBB_ST_F32, EBB_ST_F16, EBB_ST_BF16, EBB_ST_F64, EBB_ST_I64, EBB_ST_I32,
-                           EBB_ST_U8, EBB_ST_I8, EBB_ST_I16, EBB_ST_U16, EBB_ST_U32, EBB_ST_U64, EBB_ST_BOOL } ebb_st_type;
+typedef enum ebb_st_type {
+    EBB_ST_F32, EBB_ST_F16, EBB_ST_BF16, EBB_ST_F64, EBB_ST_I64, EBB_ST_I32, EBB_ST_U8, EBB_ST_I8,
+    EBB_ST_I16, EBB_ST_U16, EBB_ST_U32, EBB_ST_U64, EBB_ST_BOOL
+} ebb_st_type;
 typedef struct ebb_st_tensor {
     const char *name;
     ebb_st_type type;
@@ -33,9 +35,10 @@ const char *ebb_st_metadata(const ebb_safetensors *st, const char *key);        
 const char *ebb_st_type_name(ebb_st_type type);
 size_t ebb_st_type_bytes(ebb_st_type type);
 /* Atomic. metadata: object of strings or NULL. Data aligned to 64 bytes within the file (header padded
- * with spaces). A crc32 of the data goes into the metadata as "ebb.crc32" and, where present, is
- * verified by ebb_st_read: a flipped bit is an error. */
-ebb_status ebb_st_write(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count, const json_t *metadata);
+ * with spaces). A crc32 of header (its own digits as zeros) and data goes into the metadata as "ebb.crc32"
+ * and, where present, is verified by ebb_st_read: a flipped bit is an error. */
+ebb_status ebb_st_write(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count,
+                        const json_t *metadata);
 
 /* ---- IDX (idx.c): MNIST's format, plain or gzip ------------------------------------------------- */
 typedef struct ebb_idx { uint8_t *data; int rank; int64_t dim[4]; } ebb_idx;   /* unsigned bytes only */
@@ -43,10 +46,16 @@ ebb_status ebb_idx_read(ebb_context *ctx, const char *path, ebb_idx *out);
 void ebb_idx_free(ebb_idx *idx);
 
 /* ---- npy (npy.c), versions 1.0 to 3.0, C order, little endian ------------------------------------- */
-typedef struct ebb_npy { void *memory; void *data; char kind; int item; int rank; int64_t dim[8]; } ebb_npy; /* kind: 'u','i','f','b' */
+typedef struct ebb_npy {
+    void *memory;
+    void *data;                  /* aligned for its type */
+    char kind; int item;         /* 'u', 'i', 'f' or 'b'; bytes of an element */
+    int rank; int64_t dim[8];
+} ebb_npy;
 ebb_status ebb_npy_read(ebb_context *ctx, const char *path, ebb_npy *out);
 void ebb_npy_free(ebb_npy *npy);
-ebb_status ebb_npy_write(ebb_context *ctx, const char *path, char kind, int item, const void *data, int rank, const int64_t *dim);
+ebb_status ebb_npy_write(ebb_context *ctx, const char *path, char kind, int item, const void *data,
+                         int rank, const int64_t *dim);
 
 /* ---- pictures (image.c, grid.c) -------------------------------------------------------------------- */
 typedef struct ebb_image { uint8_t *data; int height, width, channels; } ebb_image;   /* channels 1 or 3 */
