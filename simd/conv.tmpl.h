@@ -13,12 +13,6 @@ typedef struct conv_at {
     int n, pics, y, rows;
 } conv_at;
 
-static bool conv_first(conv_at *at, const conv_block *b)
-{
-    *at = (conv_at){ 0, b->pics, 0, b->rows };
-    return true;
-}
-
 /* Blocks in ascending (picture, row); false after the last. */
 static bool conv_next(conv_at *at, const conv_block *b, int n, int ny)
 {
@@ -32,20 +26,21 @@ static bool conv_next(conv_at *at, const conv_block *b, int n, int ny)
     return at->n < n;
 }
 
-/* Window rows from picture rows y..., columns x...; src: (h, w, c), zeros outside. */
+/* Window rows from picture rows y..., columns x...; src: (h, w, c). Zeros left and right of it; rows
+ * above and below are left as they are: no chain reads them. */
 static void conv_window(float *window, const conv_block *b, int high, const float *src, int h, int w, int c,
                         int y, int x)
 {
     int left = x < 0 ? -x : 0, right = w - x < b->wide ? w - x : b->wide;
-    for (int r = 0; r < high; r++, window += b->pitch) {
-        if (y + r < 0 || y + r >= h || right <= left) {
-            memset(window, 0, b->pitch * sizeof *window);
-            continue;
-        }
-        const float *from = src + ((size_t)(y + r) * w + (x + left)) * c;
-        size_t begin = (size_t)left * c, end = (size_t)right * c;
+    left = left < b->wide ? left : b->wide;
+    right = right > left ? right : left;
+    size_t begin = (size_t)left * c, end = (size_t)right * c;
+    conv_taps inside = conv_taps_make(y, high, h);
+    window += inside.first * b->pitch;
+    for (int r = inside.first; r < inside.first + inside.count; r++, window += b->pitch) {
         memset(window, 0, begin * sizeof *window);
-        memcpy(window + begin, from, (end - begin) * sizeof *window);
+        if (end > begin)
+            memcpy(window + begin, src + ((size_t)(y + r) * w + (x + left)) * c, (end - begin) * sizeof *window);
         memset(window + end, 0, (b->pitch - end) * sizeof *window);
     }
 }
@@ -54,12 +49,15 @@ static void conv_window(float *window, const conv_block *b, int high, const floa
 static void conv_window_mirrored(float *window, const conv_block *b, int high, const float *src, int h, int w,
                                  int c, int y, int x)
 {
-    for (int r = high - 1; r >= 0; r--) {
-        for (int i = b->wide - 1; i >= 0; i--, window += c) {
-            if (y + r < 0 || y + r >= h || x + i < 0 || x + i >= w)
-                memset(window, 0, c * sizeof *window);
+    for (int r = high - 1; r >= 0; r--, window += b->pitch) {
+        if (y + r < 0 || y + r >= h)
+            continue;
+        for (int i = 0; i < b->wide; i++) {
+            int from = x + b->wide - 1 - i;
+            if (from < 0 || from >= w)
+                memset(window + (size_t)i * c, 0, c * sizeof *window);
             else
-                memcpy(window, src + ((size_t)(y + r) * w + (x + i)) * c, c * sizeof *window);
+                memcpy(window + (size_t)i * c, src + ((size_t)(y + r) * w + from) * c, c * sizeof *window);
         }
     }
 }
@@ -69,17 +67,43 @@ typedef struct conv_stride {
     ptrdiff_t picture, row, pixel;
 } conv_stride;
 
-/* Every pixel of a pics x rows x wide grid, in groups along the rows. */
-static size_t conv_groups(tile_group *g, int pics, int rows, int wide, conv_stride a, conv_stride c)
+/* The pixels of a block that run the same kernel columns. */
+typedef struct conv_grid {
+    int pics, rows, wide;
+    conv_stride a, c;
+    int first, step, high, taps;  /* row y's first kernel row meets row first + y * step of `high` */
+    int columns;                  /* segments of k in a kernel row */
+    ptrdiff_t a_tap, b_tap;       /* from one kernel row to the next */
+} conv_grid;
+
+/* Rows y..end-1 of all pictures, which meet the same kernel rows, in groups along the rows. */
+static size_t conv_run(tile_group *g, const conv_grid *d, conv_taps t, int y, int end)
 {
     size_t count = 0;
-    for (int p = 0; p < pics; p++) {
-        for (int y = 0; y < rows; y++) {
-            for (int x = 0; x < wide; x += TILE_ROWS)
-                g[count++] = (tile_group){ p * a.picture + y * a.row + x * a.pixel,
-                                           p * c.picture + y * c.row + x * c.pixel,
-                                           wide - x < TILE_ROWS ? wide - x : TILE_ROWS };
+    for (int p = 0; p < d->pics; p++) {
+        for (int r = y; r < end; r++) {
+            ptrdiff_t a = p * d->a.picture + r * d->a.row + t.first * d->a_tap;
+            ptrdiff_t c = p * d->c.picture + r * d->c.row;
+            for (int x = 0; x < d->wide; x += TILE_ROWS)
+                g[count++] = (tile_group){ a + x * d->a.pixel, c + x * d->c.pixel, t.first * d->b_tap,
+                                           d->wide - x < TILE_ROWS ? d->wide - x : TILE_ROWS, t.count, d->columns };
         }
+    }
+    return count;
+}
+
+/* The whole grid, rows that meet the same kernel rows together. */
+static size_t conv_groups(tile_group *g, const conv_grid *d)
+{
+    size_t count = 0;
+    for (int y = 0, end; y < d->rows; y = end) {
+        conv_taps t = conv_taps_make(d->first + y * d->step, d->taps, d->high);
+        for (end = y + 1; end < d->rows; end++) {
+            conv_taps next = conv_taps_make(d->first + end * d->step, d->taps, d->high);
+            if (next.first != t.first || next.count != t.count)
+                break;
+        }
+        count += conv_run(g + count, d, t, y, end);
     }
     return count;
 }
@@ -98,6 +122,31 @@ static conv_scratch conv_carve(const conv_block *b, size_t panel, void *scratch)
                            (tile_group *)(at + window + conv_align(panel * sizeof(float))) };
 }
 
+/* A pointwise convolution reads x where it lies: pixels in rows of one group. False: it needs windows. */
+static bool conv_pointwise(const ebb_conv_shape *s, ebb_conv_shape *flat)
+{
+    int pixels = s->n * s->h * s->w;
+    if (s->kh != 1 || s->kw != 1 || s->stride != 1 || s->pad_top || s->pad_left || s->oh != s->h ||
+        s->ow != s->w || pixels % TILE_ROWS)
+        return false;
+    int rows = pixels / TILE_ROWS;
+    *flat = (ebb_conv_shape){ 1, rows, TILE_ROWS, s->ci, rows, TILE_ROWS, s->co, 1, 1, 1, 0, 0 };
+    return true;
+}
+
+/* What the block's tiles read. x: (n, h, w, ci). */
+static const float *conv_input(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const float *x,
+                               float *window, bool pointwise)
+{
+    size_t picture = (size_t)s->h * s->w * s->ci;
+    if (pointwise)
+        return x + at->y * b->pitch;
+    for (int p = 0; p < at->pics; p++)
+        conv_window(window + p * b->picture, b, (at->rows - 1) * s->stride + s->kh, x + (at->n + p) * picture, s->h,
+                    s->w, s->ci, at->y * s->stride - s->pad_top, -s->pad_left);
+    return window;
+}
+
 /* All panels of packed weights (of `rows` rows each) over the groups. */
 static void conv_panels(tile_job *j, const float *w, size_t rows, int channels, const float *bias,
                         const float *residual, const tile_group *groups, size_t count)
@@ -111,36 +160,43 @@ static void conv_panels(tile_job *j, const float *w, size_t rows, int channels, 
         j->residual = residual ? residual + p : NULL;
         tile_run(j, groups, count);
     }
-    j->c = c;
 }
 
-void EBB_INSTANCE(conv_f32)(const ebb_conv_shape *s, float *y, const float *x, const float *w, const float *bias,
-                     const float *residual, void *scratch)
+static void conv_block_run(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const conv_scratch *m,
+                           const float *a, float *y, const float *w, const float *bias, const float *residual)
 {
-    conv_block b = conv_block_out(s);
+    ptrdiff_t run = (ptrdiff_t)s->kw * s->ci, co = s->co;
+    conv_grid grid = { .pics = at->pics, .rows = at->rows, .wide = s->ow,
+                       .a = { b->picture, s->stride * b->pitch, (ptrdiff_t)s->stride * s->ci },
+                       .c = { s->oh * s->ow * co, s->ow * co, co },
+                       .first = at->y * s->stride - s->pad_top, .step = s->stride, .high = s->h, .taps = s->kh,
+                       .columns = 1, .a_tap = b->pitch, .b_tap = run * EBB_PANEL };
+    ptrdiff_t begin = at->n * grid.c.picture + at->y * grid.c.row;
+    tile_job j = { .a = a, .a_row = grid.a.pixel, .c = y + begin, .c_row = co,
+                   .k = { .len = run, .a_outer = grid.a_tap, .a_step = 1, .b_outer = grid.b_tap, .b_step = EBB_PANEL } };
+    size_t count = conv_groups(m->groups, &grid);
+    conv_panels(&j, w, s->kh * run, s->co, bias, residual ? residual + begin : NULL, m->groups, count);
+}
+
+void EBB_INSTANCE(conv_f32)(const ebb_conv_shape *shape, float *y, const float *x, const float *w,
+                            const float *bias, const float *residual, void *scratch)
+{
+    ebb_conv_shape s = *shape;
+    bool pointwise = conv_pointwise(shape, &s);
+    conv_block b = conv_block_out(&s);
     conv_scratch m = conv_carve(&b, 0, scratch);
-    size_t picture = (size_t)s->h * s->w * s->ci, run = (size_t)s->kw * s->ci;
-    conv_stride sa = { b.picture, s->stride * b.pitch, (ptrdiff_t)s->stride * s->ci };
-    conv_stride sc = { (ptrdiff_t)s->oh * s->ow * s->co, (ptrdiff_t)s->ow * s->co, s->co };
-    tile_job j = { .a = m.window, .a_row = sa.pixel, .c_row = s->co,
-                   .k = { s->kh, 1, run, b.pitch, 0, 1, run * EBB_PANEL, 0, EBB_PANEL } };
-    conv_at at;
-    for (bool more = conv_first(&at, &b); more; more = conv_next(&at, &b, s->n, s->oh)) {
-        for (int p = 0; p < at.pics; p++)
-            conv_window(m.window + p * b.picture, &b, (at.rows - 1) * s->stride + s->kh,
-                        x + (at.n + p) * picture, s->h, s->w, s->ci, at.y * s->stride - s->pad_top, -s->pad_left);
-        size_t count = conv_groups(m.groups, at.pics, at.rows, s->ow, sa, sc);
-        size_t begin = at.n * sc.picture + at.y * sc.row;
-        j.c = y + begin;
-        conv_panels(&j, w, s->kh * run, s->co, bias, residual ? residual + begin : NULL, m.groups, count);
-    }
+    conv_at at = { 0, b.pics, 0, b.rows };
+    do {
+        const float *a = conv_input(&s, &b, &at, x, m.window, pointwise);
+        conv_block_run(&s, &b, &at, &m, a, y, w, bias, residual);
+    } while (conv_next(&at, &b, s.n, s.oh));
 }
 
 /* The inputs of one phase along one axis that a block's t cover: last ones first, as the window is
  * mirrored. */
 typedef struct conv_range {
     int skip, count;  /* t of the block above the first; how many */
-    int first;        /* input index of the first; the next is stride lower */
+    int t, first;     /* of the first: t and input index; the next is stride lower */
     int taps;
 } conv_range;
 
@@ -152,7 +208,7 @@ static conv_range conv_range_make(int size, int pad, int kernel, int stride, int
     int last = t + rows - 1;
     low = low < t ? t : low;
     high = high > last ? last : high;
-    return (conv_range){ last - high, high - low + 1, stride * high + phase - pad,
+    return (conv_range){ last - high, high - low + 1, high, stride * high + phase - pad,
                          phase < kernel ? (kernel - phase + stride - 1) / stride : 0 };
 }
 
@@ -161,25 +217,27 @@ static void conv_dx_phase(const ebb_conv_shape *s, const conv_block *b, const co
                           conv_range y, conv_range x, const float *w, float *dx)
 {
     ptrdiff_t co = s->co, ci = s->ci, skip = s->stride;
-    conv_stride sa = { b->picture, b->pitch, co };
-    conv_stride sc = { s->h * s->w * ci, -skip * s->w * ci, -skip * ci };
-    size_t count = conv_groups(m->groups, at->pics, y.count, x.count, sa, sc);
-    tile_job j = { .a = m->window + y.skip * sa.row + x.skip * sa.pixel, .a_row = sa.pixel, .c_row = sc.pixel,
-                   .c = dx + at->n * sc.picture + (y.first * s->w + x.first) * ci,
-                   .k = { y.taps, x.taps, co, sa.row, sa.pixel, 1, skip * s->kw * co * EBB_PANEL,
-                          skip * co * EBB_PANEL, EBB_PANEL } };
+    conv_grid grid = { .pics = at->pics, .rows = y.count, .wide = x.count, .a = { b->picture, b->pitch, co },
+                       .c = { s->h * s->w * ci, -skip * s->w * ci, -skip * ci },
+                       .first = s->oh - 1 - y.t, .step = 1, .high = s->oh, .taps = y.taps, .columns = x.taps,
+                       .a_tap = b->pitch, .b_tap = skip * s->kw * co * EBB_PANEL };
+    tile_job j = { .a = m->window + y.skip * grid.a.row + x.skip * grid.a.pixel, .a_row = co, .c_row = grid.c.pixel,
+                   .c = dx + at->n * grid.c.picture + ((ptrdiff_t)y.first * s->w + x.first) * ci,
+                   .k = { .len = co, .a_outer = grid.a_tap, .a_inner = co, .a_step = 1, .b_outer = grid.b_tap,
+                          .b_inner = skip * co * EBB_PANEL, .b_step = EBB_PANEL } };
+    size_t count = conv_groups(m->groups, &grid);
     conv_panels(&j, w, (size_t)s->kh * s->kw * co, s->ci, NULL, NULL, m->groups, count);
 }
 
-void EBB_INSTANCE(conv_dx_f32)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w, void *scratch)
+static void conv_dx_windows(const ebb_conv_shape *s, float *dx, const float *dy, const float *w, void *scratch)
 {
     conv_block b = conv_block_in(s);
     conv_scratch m = conv_carve(&b, 0, scratch);
     conv_phase py = conv_phase_make(s->h, s->pad_top, s->kh, s->stride);
     conv_phase px = conv_phase_make(s->w, s->pad_left, s->kw, s->stride);
     size_t picture = (size_t)s->oh * s->ow * s->co, panel_row = (size_t)s->co * EBB_PANEL;
-    conv_at at;
-    for (bool more = conv_first(&at, &b); more; more = conv_next(&at, &b, s->n, py.count)) {
+    conv_at at = { 0, b.pics, 0, b.rows };
+    do {
         int t = py.first + at.y;
         for (int p = 0; p < at.pics; p++)
             conv_window_mirrored(m.window + p * b.picture, &b, at.rows - 1 + py.taps, dy + (at.n + p) * picture,
@@ -191,51 +249,86 @@ void EBB_INSTANCE(conv_dx_f32)(const ebb_conv_shape *s, float *dx, const float *
                 conv_dx_phase(s, &b, &at, &m, y, x, w + (fy * s->kw + fx) * panel_row, dx);
             }
         }
+    } while (conv_next(&at, &b, s->n, py.count));
+}
+
+void EBB_INSTANCE(conv_dx_f32)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w, void *scratch)
+{
+    ebb_conv_shape flat;
+    if (!conv_pointwise(s, &flat)) {
+        conv_dx_windows(s, dx, dy, w, scratch);
+        return;
     }
+    flat.ci = s->co;
+    flat.co = s->ci;
+    EBB_INSTANCE(conv_f32)(&flat, dx, dy, w, NULL, NULL, scratch);
 }
 
 /* Columns of the block's dy as one linear stream, zero filled. dy: (pixels, co). */
 static void conv_dy_panel(float *panel, const float *dy, size_t pixels, int co, size_t columns)
 {
     for (size_t i = 0; i < pixels; i++, panel += EBB_PANEL, dy += co) {
-        memcpy(panel, dy, columns * sizeof *panel);
-        memset(panel + columns, 0, (EBB_PANEL - columns) * sizeof *panel);
+        if (columns == EBB_PANEL) {
+            memcpy(panel, dy, EBB_PANEL * sizeof *panel);
+        } else {
+            memcpy(panel, dy, columns * sizeof *panel);
+            memset(panel + columns, 0, (EBB_PANEL - columns) * sizeof *panel);
+        }
     }
 }
 
-/* Rows (kh)(kw ci) of dw. */
-static size_t conv_dw_groups(tile_group *g, const ebb_conv_shape *s, const conv_block *b)
+/* Rows (kh)(kw ci) of dw; of a block, kernel row a runs over the output rows at which it meets the
+ * picture. b_row: floats of B in an output row. */
+static size_t conv_dw_groups(tile_group *g, const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
+                             ptrdiff_t b_row)
 {
     size_t count = 0, run = (size_t)s->kw * s->ci;
     for (int a = 0; a < s->kh; a++) {
+        int low = s->pad_top - a, high = s->h - 1 + s->pad_top - a;
+        low = (low > 0 ? (low + s->stride - 1) / s->stride : 0) - at->y;
+        high = (high < 0 ? -1 : high / s->stride) - at->y;
+        low = low < 0 ? 0 : low;
+        high = high >= at->rows ? at->rows - 1 : high;
+        if (high < low)
+            low = 0, high = -1;
+        ptrdiff_t from = a * b->pitch + low * s->stride * b->pitch;
         for (size_t r = 0; r < run; r += TILE_ROWS)
-            g[count++] = (tile_group){ a * b->pitch + r, (a * run + r) * s->co,
-                                       run - r < TILE_ROWS ? (int)(run - r) : TILE_ROWS };
+            g[count++] = (tile_group){ from + r, (a * run + r) * s->co, low * b_row,
+                                       run - r < TILE_ROWS ? (int)(run - r) : TILE_ROWS, at->pics, high - low + 1 };
     }
     return count;
 }
 
-void EBB_INSTANCE(conv_dw_f32)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy, bool accumulate,
-                        void *scratch)
+/* One block; dy: its first pixel. */
+static void conv_dw_block(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const conv_scratch *m,
+                          const float *a, float *dw, const float *dy, bool accumulate)
 {
-    conv_block b = conv_block_out(s);
-    conv_scratch m = conv_carve(&b, (size_t)b.pics * b.rows * s->ow * EBB_PANEL, scratch);
-    size_t picture = (size_t)s->h * s->w * s->ci, count = conv_dw_groups(m.groups, s, &b);
-    conv_at at;
-    for (bool more = conv_first(&at, &b); more; more = conv_next(&at, &b, s->n, s->oh)) {
-        for (int p = 0; p < at.pics; p++)
-            conv_window(m.window + p * b.picture, &b, (at.rows - 1) * s->stride + s->kh,
-                        x + (at.n + p) * picture, s->h, s->w, s->ci, at.y * s->stride - s->pad_top, -s->pad_left);
-        size_t first = ((size_t)at.n * s->oh + at.y) * s->ow, row = (size_t)s->ow * EBB_PANEL;
-        tile_job j = { .a = m.window, .b = m.panel, .a_row = 1, .c_row = s->co,
-                       .accumulate = accumulate || first > 0,
-                       .k = { at.pics, at.rows, s->ow, b.picture, s->stride * b.pitch, (ptrdiff_t)s->stride * s->ci,
-                              at.rows * row, row, EBB_PANEL } };
-        for (int o = 0; o < s->co; o += EBB_PANEL) {
-            j.columns = s->co - o < EBB_PANEL ? s->co - o : EBB_PANEL;
-            j.c = dw + o;
-            conv_dy_panel(m.panel, dy + first * s->co + o, (size_t)at.pics * at.rows * s->ow, s->co, j.columns);
-            tile_run(&j, m.groups, count);
-        }
+    size_t row = (size_t)s->ow * EBB_PANEL, pixels = (size_t)at->pics * at->rows * s->ow;
+    tile_job j = { .a = a, .b = m->panel, .a_row = 1, .c_row = s->co, .accumulate = accumulate,
+                   .k = { .len = s->ow, .a_outer = b->picture, .a_inner = s->stride * b->pitch,
+                          .a_step = (ptrdiff_t)s->stride * s->ci, .b_outer = at->rows * row, .b_inner = row,
+                          .b_step = EBB_PANEL } };
+    size_t count = conv_dw_groups(m->groups, s, b, at, row);
+    for (int o = 0; o < s->co; o += EBB_PANEL) {
+        j.columns = s->co - o < EBB_PANEL ? s->co - o : EBB_PANEL;
+        j.c = dw + o;
+        conv_dy_panel(m->panel, dy + o, pixels, s->co, j.columns);
+        tile_run(&j, m->groups, count);
     }
+}
+
+void EBB_INSTANCE(conv_dw_f32)(const ebb_conv_shape *shape, float *dw, const float *x, const float *dy,
+                               bool accumulate, void *scratch)
+{
+    ebb_conv_shape s = *shape;
+    /* A ragged last group reads channels after the pixel: not where x ends. */
+    bool pointwise = s.ci % TILE_ROWS == 0 && conv_pointwise(shape, &s);
+    conv_block b = conv_block_out(&s);
+    conv_scratch m = conv_carve(&b, (size_t)b.pics * b.rows * s.ow * EBB_PANEL, scratch);
+    conv_at at = { 0, b.pics, 0, b.rows };
+    do {
+        size_t first = ((size_t)at.n * s.oh + at.y) * s.ow;
+        const float *a = conv_input(&s, &b, &at, x, m.window, pointwise);
+        conv_dw_block(&s, &b, &at, &m, a, dw, dy + first * s.co, accumulate || first > 0);
+    } while (conv_next(&at, &b, s.n, s.oh));
 }

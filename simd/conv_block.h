@@ -15,10 +15,11 @@
 #define CONV_GROUP_MAX 4
 
 /* Rows of a register tile that lie at equal distances in A and in C; a ragged last group computes
- * all rows (A must be readable) and stores the first `rows`. */
+ * all rows (A must be readable) and stores the first `rows`. Groups whose chains are not the same part
+ * of k (b, outer, inner) do not share a tile. */
 typedef struct tile_group {
-    ptrdiff_t a, c;
-    int rows;
+    ptrdiff_t a, c, b;  /* of the first row; of the chain's first row of B */
+    int rows, outer, inner;
 } tile_group;
 
 typedef struct conv_block {
@@ -72,6 +73,18 @@ static inline conv_block conv_block_in(const ebb_conv_shape *s)
     conv_phase y = conv_phase_make(s->h, s->pad_top, s->kh, s->stride);
     conv_phase x = conv_phase_make(s->w, s->pad_left, s->kw, s->stride);
     return conv_block_make(s->n, y.count, x.count, 1, y.taps, x.taps, s->co);
+}
+
+/* Kernel rows that meet a row of the picture, first tap at row y of `high` rows: the others take no
+ * part in the chains. */
+typedef struct conv_taps {
+    int first, count;
+} conv_taps;
+
+static inline conv_taps conv_taps_make(int y, int taps, int high)
+{
+    int first = y < 0 ? -y : 0, last = high - y < taps ? high - y : taps;
+    return first < last ? (conv_taps){ first, last - first } : (conv_taps){ 0, 0 };
 }
 
 /* Groups of rows of dw: per kernel row, (kw, ci) is one run of rows. */

@@ -38,7 +38,7 @@ static void gemm_rows(const ebb_gemm_args *g, tile_job j, gemm_store *m, size_t 
 {
     size_t full = rows / TILE_ROWS, depth = j.k.len;
     for (size_t i = 0; i < full; i++)
-        m->groups[i] = (tile_group){ i * TILE_ROWS * g->ars, i * TILE_ROWS * g->ldc, TILE_ROWS };
+        m->groups[i] = (tile_group){ i * TILE_ROWS * g->ars, i * TILE_ROWS * g->ldc, 0, TILE_ROWS, 1, 1 };
     j.a = g->a + row * g->ars + k * g->acs;
     j.c += row * g->ldc;
     if (j.residual)
@@ -46,7 +46,7 @@ static void gemm_rows(const ebb_gemm_args *g, tile_job j, gemm_store *m, size_t 
     tile_run(&j, m->groups, full);
     if (full * TILE_ROWS == rows)
         return;
-    m->groups[0] = (tile_group){ 0, full * TILE_ROWS * g->ldc, (int)(rows - full * TILE_ROWS) };
+    m->groups[0] = (tile_group){ 0, full * TILE_ROWS * g->ldc, 0, (int)(rows - full * TILE_ROWS), 1, 1 };
     gemm_edge(m->edge, g, row + full * TILE_ROWS, k, depth);
     j.a = m->edge;
     j.a_row = GEMM_DEPTH;

@@ -96,18 +96,19 @@ typedef struct ebb_gemm_args {
     bool accumulate;
 } ebb_gemm_args;
 typedef void (*EBB_FN_GEMM)(const ebb_gemm_args *g);
-/* y = conv(x, w) + bias + residual; each output one fma chain from +0 over ascending (kh, kw, ci),
- * zeros of the padding taking part, then + bias, then + residual. w packed by ebb_conv_pack. bias,
- * residual may be NULL; residual is laid out as y and may equal y.
+/* y = conv(x, w) + bias + residual; each output one fma chain from +0 over ascending (kh, kw, ci), then
+ * + bias, then + residual. Of the padding, pixels beside the picture take part as zeros, rows above and
+ * below it take no part (the same in conv_dx and conv_dw). w packed by ebb_conv_pack. bias, residual
+ * may be NULL; residual is laid out as y and may equal y.
  * scratch: 64-byte aligned, ebb_conv_scratch() bytes. */
 typedef void (*EBB_FN_CONV)(const ebb_conv_shape *s, float *y, const float *x, const float *w,
                             const float *bias, const float *residual, void *scratch);
 /* dx[n,y,x,ci]: one fma chain from +0 over ascending (kh, kw, co) of the taps that exist for this
- * pixel's phase (stride), zeros outside dy taking part. w packed by ebb_conv_pack_dx. */
+ * pixel's phase (stride), zeros left and right of dy taking part. w packed by ebb_conv_pack_dx. */
 typedef void (*EBB_FN_CONV_DX)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
                                void *scratch);
-/* dw[kh,kw,ci,co] (plain layout): one fma chain over ascending (n, oh, ow) of x*dy, zeros of the
- * padding taking part, starting from +0, or from dw when accumulate. */
+/* dw[kh,kw,ci,co] (plain layout): one fma chain over ascending (n, oh, ow) of x*dy, zeros left
+ * and right of x taking part, starting from +0, or from dw when accumulate. */
 typedef void (*EBB_FN_CONV_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch);
 

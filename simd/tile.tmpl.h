@@ -23,7 +23,7 @@
 #define TILE_WIDE (TILE_VECS * VW)
 
 typedef struct tile_walk {
-    size_t outer, inner, len;              /* k = (outer, inner, len), ascending */
+    size_t outer, inner, len;              /* k = (outer, inner, len), ascending; a job's: of its groups */
     ptrdiff_t a_outer, a_inner, a_step;    /* floats from the start of the row */
     ptrdiff_t b_outer, b_inner, b_step;
 } tile_walk;
@@ -142,14 +142,28 @@ static inline void tile_end(const tile_job *j, const tile_group *g, const float 
 static void tile_one(const tile_job *j, const tile_group *groups, int n, float *sum, size_t column, size_t wide)
 {
     const float *a[TILE_GROUPS];
+    tile_walk k = j->k;
+    k.outer = groups->outer;
+    k.inner = groups->inner;
     for (int g = 0; g < n; g++) {
         a[g] = j->a + groups[g].a;
         if (j->accumulate && !j->resume)
             tile_begin(sum + g * TILE_ROWS * TILE_WIDE, j, &groups[g], column, wide);
     }
-    tile_fns[(wide - 1) / VW][n - 1](sum, j->accumulate || j->resume, a, j->a_row, j->b + column, &j->k);
+    const float *b = j->b + groups->b + column;
+    tile_fns[(wide - 1) / VW][n - 1](sum, j->accumulate || j->resume, a, j->a_row, b, &k);
     for (int g = 0; g < n && !j->pause; g++)
         tile_end(j, &groups[g], sum + g * TILE_ROWS * TILE_WIDE, column, wide);
+}
+
+/* How many of the next groups share a tile. */
+static inline int tile_take(const tile_group *g, size_t count)
+{
+    int n = 1;
+    while (n < TILE_GROUPS && (size_t)n < count && g[n].b == g->b && g[n].outer == g->outer &&
+           g[n].inner == g->inner)
+        n++;
+    return n;
 }
 
 /* All groups by all columns. */
@@ -159,8 +173,9 @@ static void tile_run(const tile_job *j, const tile_group *groups, size_t count)
     float *sum = j->sums ? j->sums : local;
     for (size_t column = 0; column < j->columns; column += TILE_WIDE) {
         size_t wide = j->columns - column < TILE_WIDE ? j->columns - column : TILE_WIDE;
-        for (size_t t = 0; t < count; t += TILE_GROUPS) {
-            int n = count - t < TILE_GROUPS ? (int)(count - t) : TILE_GROUPS;
+        int n;
+        for (size_t t = 0; t < count; t += n) {
+            n = tile_take(groups + t, count - t);
             tile_one(j, groups + t, n, sum, column, wide);
             if (j->sums)
                 sum += TILE_ALL * TILE_WIDE;
