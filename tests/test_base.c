@@ -308,7 +308,7 @@ static void test_disk_full(void **state)
 typedef struct visit {
     int count[1000];
     int inner[1000];
-    int worst_worker;
+    int worker[1000];
     float tiny[1000];
 } visit;
 
@@ -324,8 +324,7 @@ static void outer_item(void *arg, int64_t item, int worker)
 {
     visit *v = arg;
     v->count[item]++;
-    if (worker > v->worst_worker)
-        v->worst_worker = worker;
+    v->worker[item] = worker;
     ebb_par_for(4, 10, inner_item, &v->inner[item]);
     v->tiny[item] = smallest_normal * 0.5f;
 }
@@ -335,14 +334,14 @@ static void test_par(void **state)
     (void)state;
     for (int threads = 1; threads <= 4; threads++) {
         static visit v;
-        v = (visit){ { 0 }, { 0 }, 0, { 0 } };
+        v = (visit){ { 0 }, { 0 }, { 0 }, { 0 } };
         ebb_par_for(threads, 1000, outer_item, &v);
         for (int i = 0; i < 1000; i++) {
             assert_int_equal(v.count[i], 1);
             assert_int_equal(v.inner[i], 10);   /* serial inside a worker: worker number 0 */
             assert_true(v.tiny[i] == 0.0f);
+            assert_true(v.worker[i] < threads);
         }
-        assert_true(v.worst_worker < threads);
         /* Outside, denormals are as they were. */
         assert_true(smallest_normal * 0.5f > 0.0f);
     }
