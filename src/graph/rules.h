@@ -24,4 +24,7 @@ bool ebb_infer(ebb_graph *g, ebb_node *n);
 /* False when the two do not stretch to a common shape. */
 bool ebb_shape_broadcast(ebb_shape a, ebb_shape b, ebb_shape *out);
 
+/* diagonal.c: t * dy/dx_i of the pointwise node v and its input i; EBB_NONE where that is zero. */
+ebb_value ebb_diagonal(ebb_graph *g, ebb_value v, int i, ebb_value t);
+
 #endif
