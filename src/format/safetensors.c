@@ -48,6 +48,21 @@ bool ebb_st_shape_bytes(ebb_st_type type, int rank, const int64_t *dim, size_t *
     return true;
 }
 
+/* Before a key stands '{' or ','. That tells it from the end of a longer key with an escaped quote. */
+const char *ebb_st_find_crc(const char *header, size_t size)
+{
+    static const char key[] = "\"ebb.crc32\":\"";
+    const size_t length = sizeof key - 1;
+    const char *end = header + size, *at = header;
+    while ((at = memmem(at, (size_t)(end - at), key, length))) {
+        bool begins = at > header && (at[-1] == '{' || at[-1] == ',');
+        at += length;
+        if (begins)
+            return end - at >= EBB_ST_CRC_DIGITS ? at : NULL;
+    }
+    return NULL;
+}
+
 uint32_t ebb_st_header_crc(const char *header, size_t size, const char *digits)
 {
     size_t before = (size_t)(digits - header);
@@ -238,10 +253,10 @@ static ebb_status check_crc(const parts *p, const ebb_safetensors *st)
     const char *said = ebb_st_metadata(st, "ebb.crc32");
     if (!said)
         return EBB_OK;
-    const char *at = memmem(p->header, p->header_size, EBB_ST_CRC_TEXT, strlen(EBB_ST_CRC_TEXT));
+    const char *digits = ebb_st_find_crc(p->header, p->header_size);
     char found[EBB_ST_CRC_DIGITS + 1] = "none";
-    if (at && strlen(said) == EBB_ST_CRC_DIGITS) {
-        uLong crc = ebb_st_header_crc(p->header, p->header_size, at + strlen(EBB_ST_CRC_TEXT));
+    if (digits && strlen(said) == EBB_ST_CRC_DIGITS) {
+        uLong crc = ebb_st_header_crc(p->header, p->header_size, digits);
         crc = crc32_z(crc, (const Bytef *)p->data, p->data_size);
         snprintf(found, sizeof found, "%08lx", crc & 0xffffffffu);
         if (strcmp(said, found) == 0)

@@ -5,11 +5,12 @@
 #include "format/format.h"
 
 #define EBB_ST_HEADER_LIMIT ((size_t)100000000)   /* of the reference implementation */
-#define EBB_ST_CRC_TEXT "\"ebb.crc32\":\""        /* not inside a JSON string: there, quotes are escaped */
 enum { EBB_ST_CRC_DIGITS = 8, EBB_ST_RANK_MAX = 8 };
 
 /* Bytes of shape and type; false when the type is unknown, a dimension negative or the product too large. */
 bool ebb_st_shape_bytes(ebb_st_type type, int rank, const int64_t *dim, size_t *bytes);
+/* Where the digits of "ebb.crc32":"12345678" are in compact JSON; NULL: nowhere. */
+const char *ebb_st_find_crc(const char *header, size_t size);
 /* CRC-32 of the header but for the digits at `digits`, which count as zeros. */
 uint32_t ebb_st_header_crc(const char *header, size_t size, const char *digits);
 /* An object of strings; errors name the path. */

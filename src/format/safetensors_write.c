@@ -89,8 +89,7 @@ static ebb_status header_text(ebb_context *ctx, const char *path, const ebb_st_t
 
 static void put_crc(char *header, size_t size, const ebb_st_tensor *tensor, int32_t count)
 {
-    char *digits = memmem(header, size, EBB_ST_CRC_TEXT, strlen(EBB_ST_CRC_TEXT));
-    digits += strlen(EBB_ST_CRC_TEXT);
+    char *digits = header + (ebb_st_find_crc(header, size) - header);
     uLong crc = ebb_st_header_crc(header, size, digits);
     for (int32_t i = 0; i < count; i++)
         if (tensor[i].bytes)
