@@ -303,6 +303,62 @@ static void test_disk_full(void **state)
     assert_int_equal(files_in_folder(), 1);
 }
 
+/* What the promise of atomicity rests on: the content is on the disk before the name is. */
+static char order[64];
+
+static int note(char call)
+{
+    size_t n = strlen(order);
+    order[n] = call;
+    order[n + 1] = 0;
+    return 0;
+}
+
+static int noted_open(const char *name, int flags, int mode)
+{
+    note('o');
+    return real.open(name, flags, mode);
+}
+
+static int64_t noted_write(int fd, const void *buffer, size_t size)
+{
+    note('w');
+    return real.write(fd, buffer, size);
+}
+
+static int noted_fsync(int fd)
+{
+    note('f');
+    return real.fsync(fd);
+}
+
+static int noted_close(int fd)
+{
+    note('c');
+    return real.close(fd);
+}
+
+static int noted_rename(const char *from, const char *to)
+{
+    note('r');
+    return real.rename(from, to);
+}
+
+static void test_commit_order(void **state)
+{
+    (void)state;
+    real = ebb_os_table;
+    order[0] = 0;
+    ebb_os_table.open = noted_open;
+    ebb_os_table.write = noted_write;
+    ebb_os_table.fsync = noted_fsync;
+    ebb_os_table.close = noted_close;
+    ebb_os_table.rename = noted_rename;
+    put(in_folder("a"), "content");
+    ebb_os_table = real;
+    assert_string_equal(order, "owfcrofc");   /* the last three: the directory */
+}
+
 /* ---- threads ------------------------------------------------------------------------------- */
 
 typedef struct visit {
@@ -436,12 +492,12 @@ int main(void)
 {
 #define FILES(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages), cmocka_unit_test(test_memory),  cmocka_unit_test(test_memory_errors),
-        cmocka_unit_test(test_grow),     FILES(test_file_round_trip),    FILES(test_abort),
-        FILES(test_two_writers),         FILES(test_read_errors),        FILES(test_write_errors),
-        FILES(test_directories),         FILES(test_short_transfers),    FILES(test_disk_full),
-        cmocka_unit_test(test_par),      cmocka_unit_test(test_philox),  cmocka_unit_test(test_uniform),
-        cmocka_unit_test(test_below),    cmocka_unit_test(test_permute),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_memory), cmocka_unit_test(test_memory_errors),
+        cmocka_unit_test(test_grow), FILES(test_file_round_trip), FILES(test_abort), FILES(test_two_writers),
+        FILES(test_read_errors), FILES(test_write_errors), FILES(test_directories),
+        FILES(test_short_transfers), FILES(test_disk_full), FILES(test_commit_order),
+        cmocka_unit_test(test_par), cmocka_unit_test(test_philox), cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_below), cmocka_unit_test(test_permute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,15 +114,16 @@ struct ebb_writer {
 
 static const char unchanged[] = "; the file was not changed";
 
-/* A name that no other writer has: O_EXCL decides, the number only makes a clash unlikely. */
+/* A name that no other writer has: O_EXCL decides, the numbers only make a clash unlikely. */
 static ebb_status open_temporary(ebb_writer *w)
 {
-    size_t size = strlen(w->path) + 32;
+    static atomic_uint serial;
+    size_t size = strlen(w->path) + 48;
     void *name;
     EBB_TRY(ebb_alloc(w->ctx, &name, size, 1, "a file name"));
     w->temporary = name;
     for (int attempt = 0; attempt < 100; attempt++) {
-        snprintf(w->temporary, size, "%s.%ld-%d.tmp", w->path, (long)getpid(), attempt);
+        snprintf(w->temporary, size, "%s.%ld-%u.tmp", w->path, (long)getpid(), atomic_fetch_add(&serial, 1));
         w->fd = open_retry(w->temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
         if (w->fd >= 0 || errno != EEXIST)
             break;
