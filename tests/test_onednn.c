@@ -297,8 +297,7 @@ static void check_matmul(const matmul_case *c)
     rig r;
     ebb_task task = matmul_task(c);
     snprintf(text, sizeof text, "%dx%d of %dx%dx%d, ta %d, tb %d", c->batch, c->heads, c->m, c->k,
-             c->n, c->ta,
-             c->tb);
+             c->n, c->ta, c->tb);
     if (!ebb_backend_onednn.supports(ctx, &task))
         fail_msg("matmul %s: not supported", text);
     double *want = reference_room(&task);
