@@ -1,8 +1,8 @@
-/* table.c: the kernels that simd/neon has. A row that is missing falls back to an older ISA. */
+/* table.c: neon has every kernel. A row that were missing here would fall back (dispatch.c). */
 #include "instances.h"
 
-#define HAVE(name) .name = ebb_##name##_neon
-
 const ebb_kernels ebb_kernels_neon = {
-    HAVE(gemm_f32), HAVE(conv_f32), HAVE(conv_dx_f32), HAVE(conv_dw_f32),
+#define KERNEL(name, class, exact) .name = ebb_##name##_neon,
+#include "kernels.def"
+#undef KERNEL
 };

@@ -1,0 +1,321 @@
+/* norm.tmpl.h: group normalisation and its adjoint in vector verbs. Specification: c/norm.c.
+ *
+ * Channels are the vector lanes, so each lane holds one channel's chain over the pixels and no width
+ * changes an association. Work goes by slabs (whole groups, about 64 channels: its pixels stay in the
+ * caches over all passes) and inside a slab by strips of a few vectors, whose chains hide the latency.
+ */
+#include "instances.h"
+#include "math.tmpl.h"
+
+enum { STRIP = 4, STRIP_LANES = STRIP * VW, SLAB_CHANNELS = 64 };
+
+/* ---- walking over channels ------------------------------------------------------------------ */
+/* Channels c ... c + lanes-1: so many whole vectors, or, with vectors 0, a part of one. */
+typedef struct strip {
+    const ebb_norm_shape *s;
+    size_t c, lanes;
+    int vectors;
+} strip;
+
+static strip strip_at(const ebb_norm_shape *s, size_t c, size_t end)
+{
+    size_t left = end - c;
+    int vectors = left >= STRIP_LANES ? STRIP : left >= 2 * VW ? 2 : left >= VW ? 1 : 0;
+    return (strip){s, c, vectors ? (size_t)vectors * VW : left, vectors};
+}
+
+#define EACH_STRIP(t, s, begin, end) \
+    for (strip t = strip_at(s, begin, end); t.lanes; t = strip_at(s, t.c + t.lanes, end))
+
+/* Calls a function whose first argument, the strip's vectors, must be a constant. */
+#define STRIP_CALL(function, t, ...)                  \
+    do {                                              \
+        if ((t)->vectors == STRIP)                    \
+            function(STRIP, t, __VA_ARGS__);          \
+        else if ((t)->vectors == 2)                   \
+            function(2, t, __VA_ARGS__);              \
+        else if ((t)->vectors == 1)                   \
+            function(1, t, __VA_ARGS__);              \
+        else                                          \
+            function(0, t, __VA_ARGS__);              \
+    } while (0)
+
+/* Runs over a strip's channels: i counts them from 0, g is the group. */
+#define EACH_CHANNEL(t, i, g)                                                              \
+    for (size_t i = 0, width_ = group_width((t)->s), g = (t)->c / width_,                  \
+                next_ = (g + 1) * width_ - (t)->c;                                         \
+         i < (t)->lanes; i++, i == next_ ? (void)(g++, next_ += width_) : (void)0)
+
+/* Repeats statements for v = 0 ... vectors-1, written out: as a loop too long for the compiler to unroll
+ * it would keep the registers in memory. */
+#define EACH_VECTOR(...)                                                          \
+    do {                                                                          \
+        { enum { v = 0 }; __VA_ARGS__; }                                          \
+        if (vectors > 1) { enum { v = 1 }; __VA_ARGS__; }                         \
+        if (vectors > 2) { enum { v = 2 }; __VA_ARGS__; }                         \
+        if (vectors > 3) { enum { v = 3 }; __VA_ARGS__; }                         \
+    } while (0)
+
+static size_t group_width(const ebb_norm_shape *s) { return (size_t)s->channels / (size_t)s->groups; }
+
+static float group_count(const ebb_norm_shape *s) { return (float)s->pixels * (float)group_width(s); }
+
+VEC vf strip_load(const int vectors, const strip *t, const float *p)
+{
+    return vectors ? vf_load(p) : vf_load_n(p, t->lanes);
+}
+
+VEC void strip_store(const int vectors, const strip *t, float *p, vf v)
+{
+    if (vectors)
+        vf_store(p, v);
+    else
+        vf_store_n(p, v, t->lanes);
+}
+
+/* Values of a strip's channels; room for whole vectors. */
+typedef struct channels {
+    float at[STRIP_LANES];
+} channels;
+
+VEC void load_channels(const int vectors, vf *to, const channels *from)
+{
+    EACH_VECTOR(to[v] = vf_load(from->at + v * VW));
+}
+
+VEC void store_channels(const int vectors, channels *to, const vf *from)
+{
+    EACH_VECTOR(vf_store(to->at + v * VW, from[v]));
+}
+
+/* End of the slab of groups that starts with group `first`. */
+static size_t slab_end(const ebb_norm_shape *s, size_t first)
+{
+    size_t groups = SLAB_CHANNELS / group_width(s), left = (size_t)s->groups - first;
+    return first + (groups == 0 ? 1 : groups < left ? groups : left);
+}
+
+/* ---- coefficients --------------------------------------------------------------------------- */
+/* z = (x - centre) gain + constant */
+typedef struct coefficients {
+    channels centre, gain, constant;
+} coefficients;
+
+static void find_centre(const strip *t, channels *centre, const float *stats, const float *shift)
+{
+    *centre = (channels){{0}};
+    EACH_CHANNEL(t, i, g)
+        centre->at[i] = stats[2 * g] - (shift ? shift[t->c + i] : 0.0f);
+}
+
+static void find_coefficients(const strip *t, coefficients *k, const float *stats, const float *shift,
+                              const float *gamma, const float *beta)
+{
+    find_centre(t, &k->centre, stats, shift);
+    k->gain = k->constant = (channels){{0}};
+    EACH_CHANNEL(t, i, g) {
+        k->gain.at[i] = gamma[t->c + i] * stats[2 * g + 1];
+        k->constant.at[i] = beta[t->c + i];
+    }
+}
+
+/* ---- statistics ----------------------------------------------------------------------------- */
+VEC void sum_pixels(const int vectors, const strip *t, channels *sum, const float *x)
+{
+    vf chain[STRIP];
+    EACH_VECTOR(chain[v] = vf_zero());
+    x += t->c;
+    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels)
+        EACH_VECTOR(chain[v] = vf_add(chain[v], strip_load(vectors, t, x + v * VW)));
+    store_channels(vectors, sum, chain);
+}
+
+VEC void sum_squares(const int vectors, const strip *t, channels *sum, const channels *centre, const float *x)
+{
+    vf chain[STRIP], c[STRIP];
+    EACH_VECTOR(chain[v] = vf_zero());
+    load_channels(vectors, c, centre);
+    x += t->c;
+    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels) {
+        EACH_VECTOR(
+            vf d = vf_sub(strip_load(vectors, t, x + v * VW), c[v]);
+            chain[v] = vf_fma(d, d, chain[v]));
+    }
+    store_channels(vectors, sum, chain);
+}
+
+/* Mean and rstd of groups first ... last-1. */
+static void slab_stats(const ebb_norm_shape *s, size_t first, size_t last, float *stats, const float *x,
+                       const float *shift)
+{
+    size_t begin = first * group_width(s), end = last * group_width(s);
+    channels sum, centre;
+
+    for (size_t g = first; g < last; g++)
+        stats[2 * g] = stats[2 * g + 1] = 0.0f;
+    EACH_STRIP(t, s, begin, end) {
+        STRIP_CALL(sum_pixels, &t, &sum, x);
+        EACH_CHANNEL(&t, i, g)
+            stats[2 * g] += fmaf((float)s->pixels, shift ? shift[t.c + i] : 0.0f, sum.at[i]);
+    }
+    for (size_t g = first; g < last; g++)
+        stats[2 * g] /= group_count(s);
+    EACH_STRIP(t, s, begin, end) {
+        find_centre(&t, &centre, stats, shift);
+        STRIP_CALL(sum_squares, &t, &sum, &centre, x);
+        EACH_CHANNEL(&t, i, g)
+            stats[2 * g + 1] += sum.at[i];
+    }
+    for (size_t g = first; g < last; g++)
+        stats[2 * g + 1] = 1.0f / sqrtf(stats[2 * g + 1] / group_count(s) + s->eps);
+}
+
+/* ---- forward -------------------------------------------------------------------------------- */
+VEC void apply(const int vectors, const strip *t, const bool silu, const coefficients *k, float *y, const float *x)
+{
+    vf centre[STRIP], gain[STRIP], constant[STRIP];
+    load_channels(vectors, centre, &k->centre);
+    load_channels(vectors, gain, &k->gain);
+    load_channels(vectors, constant, &k->constant);
+    x += t->c;
+    y += t->c;
+    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, y += t->s->channels) {
+        EACH_VECTOR(
+            vf d = vf_sub(strip_load(vectors, t, x + v * VW), centre[v]);
+            vf z = vf_fma(d, gain[v], constant[v]);
+            strip_store(vectors, t, y + v * VW, silu ? vec_silu(z) : z));
+    }
+}
+
+void EBB_INSTANCE(norm_f32)(const ebb_norm_shape *s, float *y, float *stats, const float *x, const float *shift,
+                            const float *gamma, const float *beta)
+{
+    coefficients k;
+    for (size_t first = 0, last; first < (size_t)s->groups; first = last) {
+        last = slab_end(s, first);
+        slab_stats(s, first, last, stats, x, shift);
+        EACH_STRIP(t, s, first * group_width(s), last * group_width(s)) {
+            find_coefficients(&t, &k, stats, shift, gamma, beta);
+            if (s->silu)
+                STRIP_CALL(apply, &t, true, &k, y, x);
+            else
+                STRIP_CALL(apply, &t, false, &k, y, x);
+        }
+    }
+}
+
+/* ---- adjoint -------------------------------------------------------------------------------- */
+/* dz = dy act'(z), kept in dx; over the pixels, total = sum dz and moment = sum dz (u - mean). */
+VEC void find_dz(const int vectors, const strip *t, const bool silu, const coefficients *k, float *dx,
+                 const float *x, const float *dy, channels *total, channels *moment)
+{
+    vf centre[STRIP], gain[STRIP], constant[STRIP], sum[STRIP], product[STRIP];
+    load_channels(vectors, centre, &k->centre);
+    load_channels(vectors, gain, &k->gain);
+    load_channels(vectors, constant, &k->constant);
+    EACH_VECTOR(sum[v] = product[v] = vf_zero());
+    x += t->c;
+    dx += t->c;
+    dy += t->c;
+    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dx += t->s->channels, dy += t->s->channels) {
+        EACH_VECTOR(
+            vf d = vf_sub(strip_load(vectors, t, x + v * VW), centre[v]);
+            vf dz = strip_load(vectors, t, dy + v * VW);
+            if (silu)
+                dz = vf_mul(dz, vec_silu_slope(vf_fma(d, gain[v], constant[v])));
+            sum[v] = vf_add(sum[v], dz);
+            product[v] = vf_fma(dz, d, product[v]);
+            strip_store(vectors, t, dx + v * VW, dz));
+    }
+    store_channels(vectors, total, sum);
+    store_channels(vectors, moment, product);
+}
+
+/* dx = gain dz - d slope - offset; with `sum`, also its sum over the pixels. */
+VEC void find_dx(const int vectors, const strip *t, const bool shifted, const coefficients *k,
+                 const channels *slopes, float *dx, const float *x, channels *sum)
+{
+    vf centre[STRIP], gain[STRIP], minus_offset[STRIP], slope[STRIP], chain[STRIP];
+    load_channels(vectors, centre, &k->centre);
+    load_channels(vectors, gain, &k->gain);
+    load_channels(vectors, minus_offset, &k->constant);
+    load_channels(vectors, slope, slopes);
+    EACH_VECTOR(chain[v] = vf_zero());
+    x += t->c;
+    dx += t->c;
+    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dx += t->s->channels) {
+        EACH_VECTOR(
+            vf d = vf_sub(strip_load(vectors, t, x + v * VW), centre[v]);
+            vf dz = strip_load(vectors, t, dx + v * VW);
+            vf out = vf_fma(gain[v], dz, vf_fnma(d, slope[v], minus_offset[v]));
+            if (shifted)
+                chain[v] = vf_add(chain[v], out);
+            strip_store(vectors, t, dx + v * VW, out));
+    }
+    if (shifted)
+        store_channels(vectors, sum, chain);
+}
+
+typedef struct adjoint {
+    const ebb_norm_shape *s;
+    float *dx, *dshift, *dgamma, *dbeta;
+    const float *x, *shift, *dy, *stats, *gamma, *beta;
+    float *group;  /* (groups, 2): sums over the group of gamma dz and gamma dz (u - mean) */
+} adjoint;
+
+static void slab_dz(const adjoint *a, size_t begin, size_t end)
+{
+    coefficients k;
+    channels total, moment;
+    EACH_STRIP(t, a->s, begin, end) {
+        find_coefficients(&t, &k, a->stats, a->shift, a->gamma, a->beta);
+        if (a->s->silu)
+            STRIP_CALL(find_dz, &t, true, &k, a->dx, a->x, a->dy, &total, &moment);
+        else
+            STRIP_CALL(find_dz, &t, false, &k, a->dx, a->x, a->dy, &total, &moment);
+        EACH_CHANNEL(&t, i, g) {
+            size_t c = t.c + i;
+            a->dbeta[c] += total.at[i];
+            a->dgamma[c] = fmaf(moment.at[i], a->stats[2 * g + 1], a->dgamma[c]);
+            a->group[2 * g] = fmaf(a->gamma[c], total.at[i], a->group[2 * g]);
+            a->group[2 * g + 1] = fmaf(a->gamma[c], moment.at[i], a->group[2 * g + 1]);
+        }
+    }
+}
+
+static void slab_dx(const adjoint *a, size_t begin, size_t end)
+{
+    float count = group_count(a->s);
+    coefficients k;
+    channels slope, sum;
+    EACH_STRIP(t, a->s, begin, end) {
+        find_coefficients(&t, &k, a->stats, a->shift, a->gamma, a->beta);
+        slope = (channels){{0}};
+        EACH_CHANNEL(&t, i, g) {
+            float rstd = a->stats[2 * g + 1];
+            k.constant.at[i] = -(rstd * (a->group[2 * g] / count));
+            slope.at[i] = rstd * rstd * rstd * (a->group[2 * g + 1] / count);
+        }
+        if (a->dshift) {
+            STRIP_CALL(find_dx, &t, true, &k, &slope, a->dx, a->x, &sum);
+            for (size_t i = 0; i < t.lanes; i++)
+                a->dshift[t.c + i] = sum.at[i];
+        } else {
+            STRIP_CALL(find_dx, &t, false, &k, &slope, a->dx, a->x, &sum);
+        }
+    }
+}
+
+void EBB_INSTANCE(norm_vjp_f32)(const ebb_norm_shape *s, float *dx, float *dshift, float *dgamma, float *dbeta,
+                                const float *x, const float *shift, const float *dy, const float *stats,
+                                const float *gamma, const float *beta, void *scratch)
+{
+    const adjoint a = {s, dx, dshift, dgamma, dbeta, x, shift, dy, stats, gamma, beta, scratch};
+    for (size_t first = 0, last; first < (size_t)s->groups; first = last) {
+        last = slab_end(s, first);
+        for (size_t i = 2 * first; i < 2 * last; i++)
+            a.group[i] = 0.0f;
+        slab_dz(&a, first * group_width(s), last * group_width(s));
+        slab_dx(&a, first * group_width(s), last * group_width(s));
+    }
+}
