@@ -1,0 +1,160 @@
+/* kcheck_buffer.c: buffers between guard pages, and the comparison of bits.
+ *
+ * Each buffer lies between two pages without access. Its data touches one of them, so the first byte
+ * too far traps; the slack towards the other holds a pattern that kcheck_done checks.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "support/kcheck.h"
+
+enum { PATTERN = 0xA5 };
+
+uint64_t kcheck_random(kcheck *k)
+{
+    uint64_t z = (k->seed += 0x9E3779B97F4A7C15u);  /* splitmix64 */
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+size_t kcheck_below(kcheck *k, size_t n)
+{
+    return (size_t)(kcheck_random(k) >> 16) % n;
+}
+
+static void map(kcheck_buffer *b, size_t bytes, size_t page)
+{
+    unsigned char *all = mmap(NULL, bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED || mprotect(all + page, bytes, PROT_READ | PROT_WRITE) != 0) {
+        perror("kcheck: guard pages");
+        exit(2);
+    }
+    b->base = all + page;
+    b->bytes = bytes;
+}
+
+/* Mappings are kept and used again by later cases of as many pages. */
+static kcheck_buffer *take(kcheck *k, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page) / page * page;
+    kcheck_buffer *other = NULL;
+    for (int i = 0; i < KCHECK_BUFFERS; i++) {
+        kcheck_buffer *b = &k->buffer[i];
+        if (!b->used && b->bytes == whole)
+            return b;
+        if (!b->used && (!other || !b->base))
+            other = b;
+    }
+    if (!other) {
+        fprintf(stderr, "kcheck: a case uses more than %d buffers\n", KCHECK_BUFFERS);
+        exit(2);
+    }
+    if (other->base)
+        munmap(other->base - page, other->bytes + 2 * page);
+    map(other, whole, page);
+    return other;
+}
+
+static float *buffer(kcheck *k, size_t n)
+{
+    kcheck_buffer *b = take(k, n * sizeof(float));
+    b->used = true;
+    b->data = n * sizeof(float);
+    memset(b->base, PATTERN, b->bytes);
+    return (float *)(k->front ? b->base : b->base + b->bytes - b->data);
+}
+
+void kcheck_done(kcheck *k)
+{
+    for (int i = 0; i < KCHECK_BUFFERS; i++) {
+        kcheck_buffer *b = &k->buffer[i];
+        if (!b->used)
+            continue;
+        const unsigned char *slack = k->front ? b->base + b->data : b->base;
+        for (size_t j = 0; j < b->bytes - b->data; j++) {
+            if (slack[j] != PATTERN) {
+                printf("  write %s a buffer of %zu bytes\n", k->front ? "behind" : "before", b->data);
+                k->failures++;
+                break;
+            }
+        }
+        b->used = false;
+    }
+}
+
+float *kcheck_in(kcheck *k, size_t n)
+{
+    float *x = buffer(k, n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)(int32_t)(kcheck_random(k) >> 32) * 0x1p-29f;
+    return x;
+}
+
+float *kcheck_out(kcheck *k, size_t n)
+{
+    float *x = buffer(k, n);
+    memset(x, 0xFF, n * sizeof(float));
+    return x;
+}
+
+float *kcheck_copy(kcheck *k, const float *x, size_t n)
+{
+    float *y = buffer(k, n);
+    memcpy(y, x, n * sizeof(float));
+    return y;
+}
+
+float *kcheck_special(kcheck *k, size_t n)
+{
+    static const uint32_t special[] = {
+        0x00000000, 0x00000001, 0x00400000, 0x007FFFFF, 0x00800000, 0x3F800000, 0x7F7FFFFF, 0x7F800000,
+        0x7FC00000, 0x7F800001, 0x42B17218, 0x42AEAC50, 0x42CFF1B5, 0x42B20000, 0x42B00000, 0x4B800000,
+        0x40490FDB, 0x461C4000, 0x3F200000, 0x33800000, 0x5F000000, 0x20000000, 0x3F3504F3, 0x3F000000,
+    };
+    float *x = kcheck_in(k, n);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t r = kcheck_random(k);
+        uint32_t sign = (uint32_t)(r >> 40) & 0x80000000u, bits = (uint32_t)(r >> 32);
+        if ((r & 3) == 0)
+            bits = special[(r >> 8) % (sizeof special / sizeof *special)] | sign;
+        else if ((r & 3) == 1)
+            bits = (bits & 0x87FFFFFF) | 0x38000000;  /* 2^-15 to 2 */
+        else if ((r & 3) == 2)
+            continue;
+        memcpy(&x[i], &bits, sizeof bits);
+    }
+    return x;
+}
+
+static bool is_nan_bits(uint32_t bits) { return (bits & 0x7FFFFFFF) > 0x7F800000; }
+
+void kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
+                  size_t n)
+{
+    k->cases++;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t a, b;
+        memcpy(&a, &want[i], sizeof a);
+        memcpy(&b, &got[i], sizeof b);
+        if (a != b && !(is_nan_bits(a) && is_nan_bits(b))) {
+            if (++k->failures <= 20)
+                printf("  %s %s %s: element %zu of %zu is %a (%08x), simd/c has %a (%08x)\n", ebb_isa_name(k->isa),
+                       kernel, shape_text, i, n, (double)got[i], b, (double)want[i], a);
+            return;
+        }
+    }
+}
+
+const char *kcheck_text(const char *format, ...)
+{
+    static char text[200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return text;
+}

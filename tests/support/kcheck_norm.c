@@ -1,0 +1,86 @@
+/* kcheck_norm.c: cases of group normalisation and its adjoint: every small number of channels with each
+ * divisor as number of groups, then the widths of networks; with and without SiLU and shift. */
+#include "support/kcheck.h"
+
+typedef void norm_case(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted);
+
+static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *one)
+{
+    static const int wide[][3] = {  /* pixels, channels, groups */
+        {64, 64, 32}, {49, 96, 32}, {16, 256, 32}, {4, 512, 32}, {30, 130, 2}, {9, 300, 1}, {25, 320, 5}, {7, 129, 43},
+        {6, 198, 66}, {5, 195, 3},
+    };
+    for (int channels = 1; channels <= 70; channels++) {
+        for (int groups = 1; groups <= channels; groups++) {
+            if (channels % groups)
+                continue;
+            for (int i = 0; i < 2; i++) {
+                ebb_norm_shape s = {1 + (int)kcheck_below(k, 12), channels, groups, 1e-5f, kcheck_below(k, 2)};
+                one(k, name, offset, &s, i);
+                kcheck_done(k);
+            }
+        }
+    }
+    for (size_t i = 0; i < 4 * sizeof wide / sizeof *wide; i++) {
+        ebb_norm_shape s = {wide[i / 4][0], wide[i / 4][1], wide[i / 4][2], 1e-5f, i & 1};
+        one(k, name, offset, &s, i & 2);
+        kcheck_done(k);
+    }
+}
+
+static const char *text(const ebb_norm_shape *s, bool shifted, const char *what)
+{
+    return kcheck_text("%d pixels, %d channels, %d groups, silu %d, shift %d: %s", s->pixels, s->channels, s->groups,
+                       s->silu, shifted, what);
+}
+
+static void forward(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const float *x = kcheck_in(k, n), *gamma = kcheck_in(k, c), *beta = kcheck_in(k, c);
+    const float *shift = shifted ? kcheck_in(k, c) : NULL;
+    float *want = kcheck_out(k, n), *got = kcheck_out(k, n), *self = kcheck_copy(k, x, n);
+    float *want_stats = kcheck_out(k, g), *got_stats = kcheck_out(k, g), *self_stats = kcheck_out(k, g);
+    KCHECK_FN(NORM, k->spec, offset)(s, want, want_stats, x, shift, gamma, beta);
+    KCHECK_FN(NORM, k->fast, offset)(s, got, got_stats, x, shift, gamma, beta);
+    kcheck_equal(k, name, text(s, shifted, "stats"), want_stats, got_stats, g);
+    kcheck_equal(k, name, text(s, shifted, "y"), want, got, n);
+    KCHECK_FN(NORM, k->fast, offset)(s, self, self_stats, self, shift, gamma, beta);
+    kcheck_equal(k, name, text(s, shifted, "in place"), want, self, n);
+}
+
+void kcheck_NORM(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, forward); }
+
+typedef struct adjoint {
+    float *dx, *dshift, *dgamma, *dbeta, *scratch;
+} adjoint;
+
+static adjoint results(kcheck *k, const ebb_norm_shape *s, const float *start, bool shifted)
+{
+    size_t c = (size_t)s->channels;
+    return (adjoint){kcheck_out(k, (size_t)s->pixels * c), shifted ? kcheck_out(k, c) : NULL, kcheck_copy(k, start, c),
+                     kcheck_copy(k, start, c), kcheck_out(k, (ebb_norm_scratch(s) + 63) / 64 * 16)};
+}
+
+static void backward(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const float *x = kcheck_in(k, n), *dy = kcheck_in(k, n), *gamma = kcheck_in(k, c), *beta = kcheck_in(k, c);
+    const float *shift = shifted ? kcheck_in(k, c) : NULL, *start = kcheck_in(k, c), *stats = kcheck_in(k, g);
+    adjoint want = results(k, s, start, shifted), got = results(k, s, start, shifted), self = got;
+    KCHECK_FN(NORM_VJP, k->spec, offset)(s, want.dx, want.dshift, want.dgamma, want.dbeta, x, shift, dy, stats, gamma,
+                                         beta, want.scratch);
+    KCHECK_FN(NORM_VJP, k->fast, offset)(s, got.dx, got.dshift, got.dgamma, got.dbeta, x, shift, dy, stats, gamma,
+                                         beta, got.scratch);
+    kcheck_equal(k, name, text(s, shifted, "dx"), want.dx, got.dx, n);
+    kcheck_equal(k, name, text(s, shifted, "dgamma"), want.dgamma, got.dgamma, c);
+    kcheck_equal(k, name, text(s, shifted, "dbeta"), want.dbeta, got.dbeta, c);
+    if (shifted)
+        kcheck_equal(k, name, text(s, shifted, "dshift"), want.dshift, got.dshift, c);
+    self.dx = kcheck_copy(k, dy, n);
+    KCHECK_FN(NORM_VJP, k->fast, offset)(s, self.dx, self.dshift, self.dgamma, self.dbeta, x, shift, self.dx, stats,
+                                         gamma, beta, self.scratch);
+    kcheck_equal(k, name, text(s, shifted, "dx in place"), want.dx, self.dx, n);
+}
+
+void kcheck_NORM_VJP(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, backward); }

@@ -1,0 +1,83 @@
+/* kcheck_resample.c: cases of resampling, transposition and random normals. */
+#include <Random123/philox.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/kcheck.h"
+
+void kcheck_RESIZE(kcheck *k, const char *name, size_t offset)
+{
+    for (int c = 1; c <= 140; c++) {
+        int h = 1 + (int)kcheck_below(k, 4), w = 1 + (int)kcheck_below(k, 4);
+        size_t small = (size_t)h * w * c, large = 4 * small;
+        bool up = strcmp(name, "up2_f32") == 0;
+        size_t n = up ? large : small;
+        const float *x = kcheck_in(k, up ? small : large);
+        float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+        KCHECK_FN(RESIZE, k->spec, offset)(h, w, c, want, x);
+        KCHECK_FN(RESIZE, k->fast, offset)(h, w, c, got, x);
+        kcheck_equal(k, name, kcheck_text("%d x %d x %d", h, w, c), want, got, n);
+        kcheck_done(k);
+    }
+}
+
+static void transpose(kcheck *k, const char *name, size_t offset, size_t rows, size_t cols)
+{
+    size_t ldx = cols + kcheck_below(k, 3), ldy = rows + kcheck_below(k, 3), n = (cols - 1) * ldy + rows;
+    const float *x = kcheck_in(k, (rows - 1) * ldx + cols);
+    float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+    KCHECK_FN(TRANSPOSE, k->spec, offset)(rows, cols, want, ldy, x, ldx);
+    KCHECK_FN(TRANSPOSE, k->fast, offset)(rows, cols, got, ldy, x, ldx);
+    kcheck_equal(k, name, kcheck_text("%zu x %zu, strides %zu, %zu", rows, cols, ldx, ldy), want, got, n);
+    kcheck_done(k);
+}
+
+void kcheck_TRANSPOSE(kcheck *k, const char *name, size_t offset)
+{
+    for (size_t rows = 1; rows <= 36; rows++)
+        for (size_t cols = 1; cols <= 36; cols++)
+            transpose(k, name, offset, rows, cols);
+    transpose(k, name, offset, 130, 67);
+}
+
+/* Normal i by Random123 and Box-Muller in double precision. *error: u is rounded to f32, by at most
+ * 2^-25, which moves the radius by 2^-25/(u radius), or 2^-12 near 0; then a few roundings of f32. */
+static double reference_normal(const ebb_rng_at *at, size_t i, double *error)
+{
+    philox4x32_key_t key = { { (uint32_t)at->seed, (uint32_t)(at->seed >> 32) } };
+    philox4x32_ctr_t counter = { { (uint32_t)(i / 4), at->sample, at->step, at->stream } };
+    philox4x32_ctr_t words = philox4x32_R(10, counter, key);
+    const uint32_t *pair = words.v + (i % 4 < 2 ? 0 : 2);
+    double u = (pair[0] + 0.5) * 0x1p-32, radius = sqrt(-2.0 * log(u)), angle = 2 * 3.14159265358979323846 * 0x1p-32 * pair[1];
+    *error = fmin(0x1p-25 / (u * radius), 0x1p-12) + 0x1p-21 * radius;
+    return radius * (i % 2 ? sin(angle) : cos(angle));
+}
+
+static void check_reference(kcheck *k, const char *name, const ebb_rng_at *at, const float *y, size_t n)
+{
+    k->cases++;
+    for (size_t i = 0; i < n; i++) {
+        double error, want = reference_normal(at, i, &error);
+        if (!(fabs(y[i] - want) <= error)) {
+            printf("  %s: normal %zu is %.9g, Random123 gives %.9g\n", name, i, (double)y[i], want);
+            k->failures++;
+            return;
+        }
+    }
+}
+
+void kcheck_NORMAL(kcheck *k, const char *name, size_t offset)
+{
+    for (size_t i = 0; i < 210; i++) {
+        size_t n = i < 200 ? i : 1000 + kcheck_below(k, 3000);
+        ebb_rng_at at = {kcheck_random(k), (uint32_t)kcheck_random(k), (uint32_t)kcheck_random(k),
+                         (uint32_t)kcheck_random(k)};
+        float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+        KCHECK_FN(NORMAL, k->spec, offset)(n, want, &at);
+        KCHECK_FN(NORMAL, k->fast, offset)(n, got, &at);
+        kcheck_equal(k, name, kcheck_text("n %zu", n), want, got, n);
+        check_reference(k, name, &at, got, n);
+        kcheck_done(k);
+    }
+}
