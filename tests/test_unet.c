@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "base/fault.h"
 #include "support/nets.h"
 
 /* ---- structure ------------------------------------------------------------------------------- */
@@ -258,6 +259,36 @@ static void test_mlp(void **state)
     net_free(&e);
 }
 
+#ifdef EBB_FAULT
+/* Building the step of the tiny network, every allocation failing once: an error, nothing held. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    ebb_value values[256];
+    size_t held = ebb_mem_read().bytes;
+    uint64_t nth = 0;
+    ebb_status status;
+    do {
+        ebb_graph *g;
+        ebb_schedule s;
+        ebb_fault_set(EBB_FAULT_ALLOC, ++nth, 0);
+        status = ebb_schedule_create(net_ctx, EBB_SCHEDULE_COSINE, 10, 0, 0, &s);
+        if (status == EBB_OK)
+            status = ebb_graph_create(net_ctx, &g);
+        if (status == EBB_OK) {
+            status = ebb_loss_simple(g, &unet_tiny, 2, 2, values, 256);
+            ebb_graph_free(g);
+        }
+        bool reached = ebb_fault_calls() >= nth;
+        ebb_fault_set(EBB_FAULT_NONE, 0, 0);
+        ebb_schedule_free(&s);
+        assert_int_equal(status, reached ? EBB_E_MEMORY : EBB_OK);
+        assert_int_equal(ebb_mem_read().bytes, held);
+    } while (status != EBB_OK);
+    assert_true(nth > 200);
+}
+#endif
+
 int main(void)
 {
     if (ebb_context_create(NULL, &net_ctx) != EBB_OK) {
@@ -272,6 +303,9 @@ int main(void)
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_mlp),
+#ifdef EBB_FAULT
+        cmocka_unit_test(test_no_memory),
+#endif
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ebb_context_free(net_ctx);
