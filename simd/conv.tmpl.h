@@ -40,7 +40,8 @@ static void conv_window(float *window, const conv_block *b, int high, const floa
     for (int r = inside.first; r < inside.first + inside.count; r++, window += b->pitch) {
         memset(window, 0, begin * sizeof *window);
         if (end > begin)
-            memcpy(window + begin, src + ((size_t)(y + r) * w + (x + left)) * c, (end - begin) * sizeof *window);
+            memcpy(window + begin, src + ((size_t)(y + r) * w + x + left) * c,
+                   (end - begin) * sizeof *window);
         memset(window + end, 0, (b->pitch - end) * sizeof *window);
     }
 }
@@ -76,24 +77,24 @@ typedef struct conv_grid {
     ptrdiff_t a_tap, b_tap;       /* from one kernel row to the next */
 } conv_grid;
 
-/* Rows y..end-1 of all pictures, which meet the same kernel rows, in groups along the rows. */
-static size_t conv_run(tile_group *g, const conv_grid *d, conv_taps t, int y, int end)
+/* Grid rows y..end-1 of all pictures, which meet the same kernel rows. */
+static size_t conv_run(tile_row *row, const conv_grid *d, conv_taps t, int y, int end)
 {
     size_t count = 0;
     for (int p = 0; p < d->pics; p++) {
         for (int r = y; r < end; r++) {
             ptrdiff_t a = p * d->a.picture + r * d->a.row + t.first * d->a_tap;
             ptrdiff_t c = p * d->c.picture + r * d->c.row;
-            for (int x = 0; x < d->wide; x += TILE_ROWS)
-                g[count++] = (tile_group){ a + x * d->a.pixel, c + x * d->c.pixel, t.first * d->b_tap,
-                                           d->wide - x < TILE_ROWS ? d->wide - x : TILE_ROWS, t.count, d->columns };
+            for (int x = 0; x < d->wide; x++)
+                row[count++] = (tile_row){a + x * d->a.pixel, c + x * d->c.pixel, t.first * d->b_tap,
+                                          t.count, d->columns};
         }
     }
     return count;
 }
 
-/* The whole grid, rows that meet the same kernel rows together. */
-static size_t conv_groups(tile_group *g, const conv_grid *d)
+/* Every pixel, those that meet the same kernel rows together. */
+static size_t conv_rows(tile_row *row, const conv_grid *d)
 {
     size_t count = 0;
     for (int y = 0, end; y < d->rows; y = end) {
@@ -103,7 +104,7 @@ static size_t conv_groups(tile_group *g, const conv_grid *d)
             if (next.first != t.first || next.count != t.count)
                 break;
         }
-        count += conv_run(g + count, d, t, y, end);
+        count += conv_run(row + count, d, t, y, end);
     }
     return count;
 }
@@ -111,71 +112,76 @@ static size_t conv_groups(tile_group *g, const conv_grid *d)
 /* Parts of the scratch. */
 typedef struct conv_scratch {
     float *window, *panel;
-    tile_group *groups;
+    tile_row *rows;
 } conv_scratch;
 
-static conv_scratch conv_carve(const conv_block *b, size_t panel, void *scratch)
+static conv_scratch conv_carve(size_t window, size_t panel, void *scratch)
 {
     char *at = scratch;
-    size_t window = conv_align(b->floats * sizeof(float));
-    return (conv_scratch){ (float *)at, (float *)(at + window),
-                           (tile_group *)(at + window + conv_align(panel * sizeof(float))) };
+    window = conv_align(window * sizeof(float));
+    return (conv_scratch){(float *)at, (float *)(at + window),
+                          (tile_row *)(at + window + conv_align(panel * sizeof(float)))};
 }
 
-/* A pointwise convolution reads x where it lies: pixels in rows of one group. False: it needs windows. */
+/* A pointwise convolution reads x where it lies, as one column of pixels. False: it needs windows. */
 static bool conv_pointwise(const ebb_conv_shape *s, ebb_conv_shape *flat)
 {
-    int pixels = s->n * s->h * s->w;
     if (s->kh != 1 || s->kw != 1 || s->stride != 1 || s->pad_top || s->pad_left || s->oh != s->h ||
-        s->ow != s->w || pixels % TILE_ROWS)
+        s->ow != s->w)
         return false;
-    int rows = pixels / TILE_ROWS;
-    *flat = (ebb_conv_shape){ 1, rows, TILE_ROWS, s->ci, rows, TILE_ROWS, s->co, 1, 1, 1, 0, 0 };
+    int pixels = s->n * s->h * s->w;
+    *flat = (ebb_conv_shape){1, pixels, 1, s->ci, pixels, 1, s->co, 1, 1, 1, 0, 0};
     return true;
 }
 
 /* What the block's tiles read. x: (n, h, w, ci). */
-static const float *conv_input(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const float *x,
-                               float *window, bool pointwise)
+static const float *conv_input(const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
+                               const float *x, float *window, bool pointwise)
 {
     size_t picture = (size_t)s->h * s->w * s->ci;
     if (pointwise)
         return x + at->y * b->pitch;
     for (int p = 0; p < at->pics; p++)
-        conv_window(window + p * b->picture, b, (at->rows - 1) * s->stride + s->kh, x + (at->n + p) * picture, s->h,
-                    s->w, s->ci, at->y * s->stride - s->pad_top, -s->pad_left);
+        conv_window(window + p * b->picture, b, (at->rows - 1) * s->stride + s->kh,
+                    x + (at->n + p) * picture, s->h, s->w, s->ci, at->y * s->stride - s->pad_top,
+                    -s->pad_left);
     return window;
 }
 
-/* All panels of packed weights (of `rows` rows each) over the groups. */
-static void conv_panels(tile_job *j, const float *w, size_t rows, int channels, const float *bias,
-                        const float *residual, const tile_group *groups, size_t count)
+/* All panels of packed weights (depth rows each) over the rows. */
+static void conv_panels(tile_job *j, const float *w, size_t depth, int channels, const float *bias,
+                        const float *residual, const tile_row *rows, size_t count)
 {
     float *c = j->c;
     for (int p = 0; p < channels; p += EBB_PANEL) {
-        j->b = w + p * rows;
+        j->b = w + p * depth;
         j->c = c + p;
         j->columns = channels - p < EBB_PANEL ? channels - p : EBB_PANEL;
         j->bias = bias ? bias + p : NULL;
         j->residual = residual ? residual + p : NULL;
-        tile_run(j, groups, count);
+        tile_run(j, rows, count);
     }
 }
 
-static void conv_block_run(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const conv_scratch *m,
-                           const float *a, float *y, const float *w, const float *bias, const float *residual)
+static void conv_block_run(const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
+                           const conv_scratch *m, const float *a, float *y, const float *w,
+                           const float *bias, const float *residual)
 {
     ptrdiff_t run = (ptrdiff_t)s->kw * s->ci, co = s->co;
-    conv_grid grid = { .pics = at->pics, .rows = at->rows, .wide = s->ow,
-                       .a = { b->picture, s->stride * b->pitch, (ptrdiff_t)s->stride * s->ci },
-                       .c = { s->oh * s->ow * co, s->ow * co, co },
-                       .first = at->y * s->stride - s->pad_top, .step = s->stride, .high = s->h, .taps = s->kh,
-                       .columns = 1, .a_tap = b->pitch, .b_tap = run * EBB_PANEL };
+    conv_grid grid = {
+        .pics = at->pics, .rows = at->rows, .wide = s->ow,
+        .a = {b->picture, s->stride * b->pitch, (ptrdiff_t)s->stride * s->ci},
+        .c = {co * s->ow * s->oh, co * s->ow, co},
+        .first = at->y * s->stride - s->pad_top, .step = s->stride, .high = s->h,
+        .taps = s->kh, .columns = 1, .a_tap = b->pitch, .b_tap = run * EBB_PANEL,
+    };
     ptrdiff_t begin = at->n * grid.c.picture + at->y * grid.c.row;
-    tile_job j = { .a = a, .a_row = grid.a.pixel, .c = y + begin, .c_row = co,
-                   .k = { .len = run, .a_outer = grid.a_tap, .a_step = 1, .b_outer = grid.b_tap, .b_step = EBB_PANEL } };
-    size_t count = conv_groups(m->groups, &grid);
-    conv_panels(&j, w, s->kh * run, s->co, bias, residual ? residual + begin : NULL, m->groups, count);
+    tile_job j = {
+        .a = a, .c = y + begin,
+        .k = {.len = run, .a_outer = grid.a_tap, .a_step = 1, .b_outer = grid.b_tap, .b_step = EBB_PANEL},
+    };
+    size_t count = conv_rows(m->rows, &grid);
+    conv_panels(&j, w, s->kh * run, s->co, bias, residual ? residual + begin : NULL, m->rows, count);
 }
 
 void EBB_INSTANCE(conv_f32)(const ebb_conv_shape *shape, float *y, const float *x, const float *w,
@@ -184,8 +190,8 @@ void EBB_INSTANCE(conv_f32)(const ebb_conv_shape *shape, float *y, const float *
     ebb_conv_shape s = *shape;
     bool pointwise = conv_pointwise(shape, &s);
     conv_block b = conv_block_out(&s);
-    conv_scratch m = conv_carve(&b, 0, scratch);
-    conv_at at = { 0, b.pics, 0, b.rows };
+    conv_scratch m = conv_carve(pointwise ? 0 : b.floats, 0, scratch);
+    conv_at at = {0, b.pics, 0, b.rows};
     do {
         const float *a = conv_input(&s, &b, &at, x, m.window, pointwise);
         conv_block_run(&s, &b, &at, &m, a, y, w, bias, residual);
@@ -208,51 +214,59 @@ static conv_range conv_range_make(int size, int pad, int kernel, int stride, int
     int last = t + rows - 1;
     low = low < t ? t : low;
     high = high > last ? last : high;
-    return (conv_range){ last - high, high - low + 1, high, stride * high + phase - pad,
-                         phase < kernel ? (kernel - phase + stride - 1) / stride : 0 };
+    return (conv_range){last - high, high - low + 1, high, stride * high + phase - pad,
+                        phase < kernel ? (kernel - phase + stride - 1) / stride : 0};
 }
 
 /* One phase of one block. */
-static void conv_dx_phase(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const conv_scratch *m,
-                          conv_range y, conv_range x, const float *w, float *dx)
+static void conv_dx_phase(const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
+                          const conv_scratch *m, conv_range y, conv_range x, const float *w, float *dx)
 {
     ptrdiff_t co = s->co, ci = s->ci, skip = s->stride;
-    conv_grid grid = { .pics = at->pics, .rows = y.count, .wide = x.count, .a = { b->picture, b->pitch, co },
-                       .c = { s->h * s->w * ci, -skip * s->w * ci, -skip * ci },
-                       .first = s->oh - 1 - y.t, .step = 1, .high = s->oh, .taps = y.taps, .columns = x.taps,
-                       .a_tap = b->pitch, .b_tap = skip * s->kw * co * EBB_PANEL };
-    tile_job j = { .a = m->window + y.skip * grid.a.row + x.skip * grid.a.pixel, .a_row = co, .c_row = grid.c.pixel,
-                   .c = dx + at->n * grid.c.picture + ((ptrdiff_t)y.first * s->w + x.first) * ci,
-                   .k = { .len = co, .a_outer = grid.a_tap, .a_inner = co, .a_step = 1, .b_outer = grid.b_tap,
-                          .b_inner = skip * co * EBB_PANEL, .b_step = EBB_PANEL } };
-    size_t count = conv_groups(m->groups, &grid);
-    conv_panels(&j, w, (size_t)s->kh * s->kw * co, s->ci, NULL, NULL, m->groups, count);
+    conv_grid grid = {
+        .pics = at->pics, .rows = y.count, .wide = x.count,
+        .a = {b->picture, b->pitch, co}, .c = {ci * s->w * s->h, -skip * s->w * ci, -skip * ci},
+        .first = s->oh - 1 - y.t, .step = 1, .high = s->oh,
+        .taps = y.taps, .columns = x.taps, .a_tap = b->pitch, .b_tap = skip * s->kw * co * EBB_PANEL,
+    };
+    tile_job j = {
+        .a = m->window + y.skip * grid.a.row + x.skip * grid.a.pixel,
+        .c = dx + at->n * grid.c.picture + ((ptrdiff_t)y.first * s->w + x.first) * ci,
+        .k = {.len = co, .a_outer = grid.a_tap, .a_inner = co, .a_step = 1, .b_outer = grid.b_tap,
+              .b_inner = skip * co * EBB_PANEL, .b_step = EBB_PANEL},
+    };
+    size_t count = conv_rows(m->rows, &grid);
+    conv_panels(&j, w, (size_t)s->kh * s->kw * co, s->ci, NULL, NULL, m->rows, count);
 }
 
-static void conv_dx_windows(const ebb_conv_shape *s, float *dx, const float *dy, const float *w, void *scratch)
+static void conv_dx_windows(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
+                            void *scratch)
 {
     conv_block b = conv_block_in(s);
-    conv_scratch m = conv_carve(&b, 0, scratch);
+    conv_scratch m = conv_carve(b.floats, 0, scratch);
     conv_phase py = conv_phase_make(s->h, s->pad_top, s->kh, s->stride);
     conv_phase px = conv_phase_make(s->w, s->pad_left, s->kw, s->stride);
     size_t picture = (size_t)s->oh * s->ow * s->co, panel_row = (size_t)s->co * EBB_PANEL;
-    conv_at at = { 0, b.pics, 0, b.rows };
+    conv_at at = {0, b.pics, 0, b.rows};
     do {
         int t = py.first + at.y;
         for (int p = 0; p < at.pics; p++)
-            conv_window_mirrored(m.window + p * b.picture, &b, at.rows - 1 + py.taps, dy + (at.n + p) * picture,
-                                 s->oh, s->ow, s->co, t - (py.taps - 1), px.first - (px.taps - 1));
+            conv_window_mirrored(m.window + p * b.picture, &b, at.rows - 1 + py.taps,
+                                 dy + (at.n + p) * picture, s->oh, s->ow, s->co, t - (py.taps - 1),
+                                 px.first - (px.taps - 1));
         for (int fy = 0; fy < s->stride; fy++) {
             conv_range y = conv_range_make(s->h, s->pad_top, s->kh, s->stride, fy, t, at.rows);
             for (int fx = 0; fx < s->stride; fx++) {
-                conv_range x = conv_range_make(s->w, s->pad_left, s->kw, s->stride, fx, px.first, px.count);
+                conv_range x = conv_range_make(s->w, s->pad_left, s->kw, s->stride, fx, px.first,
+                                               px.count);
                 conv_dx_phase(s, &b, &at, &m, y, x, w + (fy * s->kw + fx) * panel_row, dx);
             }
         }
     } while (conv_next(&at, &b, s->n, py.count));
 }
 
-void EBB_INSTANCE(conv_dx_f32)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w, void *scratch)
+void EBB_INSTANCE(conv_dx_f32)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
+                               void *scratch)
 {
     ebb_conv_shape flat;
     if (!conv_pointwise(s, &flat)) {
@@ -279,8 +293,8 @@ static void conv_dy_panel(float *panel, const float *dy, size_t pixels, int co, 
 
 /* Rows (kh)(kw ci) of dw; of a block, kernel row a runs over the output rows at which it meets the
  * picture. b_row: floats of B in an output row. */
-static size_t conv_dw_groups(tile_group *g, const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
-                             ptrdiff_t b_row)
+static size_t conv_dw_rows(tile_row *row, const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
+                           ptrdiff_t b_row)
 {
     size_t count = 0, run = (size_t)s->kw * s->ci;
     for (int a = 0; a < s->kh; a++) {
@@ -291,29 +305,31 @@ static size_t conv_dw_groups(tile_group *g, const ebb_conv_shape *s, const conv_
         high = high >= at->rows ? at->rows - 1 : high;
         if (high < low)
             low = 0, high = -1;
-        ptrdiff_t from = a * b->pitch + low * s->stride * b->pitch;
-        for (size_t r = 0; r < run; r += TILE_ROWS)
-            g[count++] = (tile_group){ from + r, (a * run + r) * s->co, low * b_row,
-                                       run - r < TILE_ROWS ? (int)(run - r) : TILE_ROWS, at->pics, high - low + 1 };
+        ptrdiff_t from = (a + low * s->stride) * (ptrdiff_t)b->pitch;
+        for (size_t r = 0; r < run; r++)
+            row[count++] = (tile_row){from + r, (a * run + r) * s->co, low * b_row, at->pics,
+                                      high - low + 1};
     }
     return count;
 }
 
 /* One block; dy: its first pixel. */
-static void conv_dw_block(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const conv_scratch *m,
-                          const float *a, float *dw, const float *dy, bool accumulate)
+static void conv_dw_block(const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
+                          const conv_scratch *m, const float *a, float *dw, const float *dy, bool accumulate)
 {
     size_t row = (size_t)s->ow * EBB_PANEL, pixels = (size_t)at->pics * at->rows * s->ow;
-    tile_job j = { .a = a, .b = m->panel, .a_row = 1, .c_row = s->co, .accumulate = accumulate,
-                   .k = { .len = s->ow, .a_outer = b->picture, .a_inner = s->stride * b->pitch,
-                          .a_step = (ptrdiff_t)s->stride * s->ci, .b_outer = at->rows * row, .b_inner = row,
-                          .b_step = EBB_PANEL } };
-    size_t count = conv_dw_groups(m->groups, s, b, at, row);
+    tile_job j = {
+        .a = a, .b = m->panel, .accumulate = accumulate,
+        .k = {.len = s->ow, .a_outer = b->picture, .a_inner = s->stride * b->pitch,
+              .a_step = (ptrdiff_t)s->stride * s->ci, .b_outer = at->rows * row, .b_inner = row,
+              .b_step = EBB_PANEL},
+    };
+    size_t count = conv_dw_rows(m->rows, s, b, at, row);
     for (int o = 0; o < s->co; o += EBB_PANEL) {
         j.columns = s->co - o < EBB_PANEL ? s->co - o : EBB_PANEL;
         j.c = dw + o;
         conv_dy_panel(m->panel, dy + o, pixels, s->co, j.columns);
-        tile_run(&j, m->groups, count);
+        tile_run(&j, m->rows, count);
     }
 }
 
@@ -321,11 +337,10 @@ void EBB_INSTANCE(conv_dw_f32)(const ebb_conv_shape *shape, float *dw, const flo
                                bool accumulate, void *scratch)
 {
     ebb_conv_shape s = *shape;
-    /* A ragged last group reads channels after the pixel: not where x ends. */
-    bool pointwise = s.ci % TILE_ROWS == 0 && conv_pointwise(shape, &s);
+    bool pointwise = conv_pointwise(shape, &s);
     conv_block b = conv_block_out(&s);
-    conv_scratch m = conv_carve(&b, (size_t)b.pics * b.rows * s.ow * EBB_PANEL, scratch);
-    conv_at at = { 0, b.pics, 0, b.rows };
+    conv_scratch m = conv_carve(pointwise ? 0 : b.floats, b.pixels * EBB_PANEL, scratch);
+    conv_at at = {0, b.pics, 0, b.rows};
     do {
         size_t first = ((size_t)at.n * s.oh + at.y) * s.ow;
         const float *a = conv_input(&s, &b, &at, x, m.window, pointwise);

@@ -11,24 +11,21 @@
 #include "simd.h"
 
 #define CONV_PIXELS 256
-#define CONV_GROUP_MIN 2  /* least and most rows of a register tile's group, any ISA */
-#define CONV_GROUP_MAX 4
 
-/* Rows of a register tile that lie at equal distances in A and in C; a ragged last group computes
- * all rows (A must be readable) and stores the first `rows`. Groups whose chains are not the same part
- * of k (b, outer, inner) do not share a tile. */
-typedef struct tile_group {
-    ptrdiff_t a, c, b;  /* of the first row; of the chain's first row of B */
-    int rows, outer, inner;
-} tile_group;
+/* One row of a product: where it lies in A and C, and the part of k that its chain runs over, from row
+ * b of B. Rows of unlike chains do not share a register tile. */
+typedef struct tile_row {
+    ptrdiff_t a, c, b;
+    int outer, inner;
+} tile_row;
 
 typedef struct conv_block {
     int pics, rows;     /* of a full block */
     int high, wide;     /* window, pixels; a block with fewer rows uses the upper part */
     size_t pitch;       /* floats from one window row to the next */
     size_t picture;     /* floats from one picture's window to the next */
-    size_t floats;      /* all windows, with what ragged groups may read after them */
-    size_t groups;      /* most groups of a block */
+    size_t floats;      /* all windows */
+    size_t pixels;
 } conv_block;
 
 /* Blocks of an ny x nx grid of pixels that each read reach_y x reach_x pixels of c channels, step
@@ -44,8 +41,8 @@ static inline conv_block conv_block_make(int n, int ny, int nx, int step, int re
     b.wide = (nx - 1) * step + reach_x;
     b.pitch = (size_t)b.wide * c;
     b.picture = b.high * b.pitch;
-    b.floats = b.pics * b.picture + (size_t)CONV_GROUP_MAX * (step > 1 ? step : 1) * c;
-    b.groups = (size_t)b.pics * b.rows * ((nx + CONV_GROUP_MIN - 1) / CONV_GROUP_MIN);
+    b.floats = b.pics * b.picture;
+    b.pixels = (size_t)b.pics * b.rows * nx;
     return b;
 }
 
@@ -65,7 +62,7 @@ typedef struct conv_phase {
 static inline conv_phase conv_phase_make(int size, int pad, int kernel, int stride)
 {
     int first = pad / stride, last = (size - 1 + pad) / stride;
-    return (conv_phase){ first, last - first + 1, (kernel + stride - 1) / stride };
+    return (conv_phase){first, last - first + 1, (kernel + stride - 1) / stride};
 }
 
 static inline conv_block conv_block_in(const ebb_conv_shape *s)
@@ -84,16 +81,10 @@ typedef struct conv_taps {
 static inline conv_taps conv_taps_make(int y, int taps, int high)
 {
     int first = y < 0 ? -y : 0, last = high - y < taps ? high - y : taps;
-    return first < last ? (conv_taps){ first, last - first } : (conv_taps){ 0, 0 };
+    return first < last ? (conv_taps){first, last - first} : (conv_taps){0, 0};
 }
 
-/* Groups of rows of dw: per kernel row, (kw, ci) is one run of rows. */
-static inline size_t conv_groups_dw(const ebb_conv_shape *s, int rows)
-{
-    return (size_t)s->kh * (((size_t)s->kw * s->ci + rows - 1) / rows);
-}
-
-/* The scratch of a call: [window][panel of dy][groups], each a multiple of 64 bytes. */
+/* The scratch of a call: [window][panel of dy][rows], each a multiple of 64 bytes. */
 static inline size_t conv_align(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;

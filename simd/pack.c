@@ -73,9 +73,8 @@ static size_t max_size(size_t a, size_t b)
 size_t ebb_conv_scratch(const ebb_conv_shape *s)
 {
     conv_block out = conv_block_out(s), in = conv_block_in(s);
-    size_t pixels = max_size((size_t)out.pics * out.rows * s->ow, CONV_PIXELS);
-    size_t groups = max_size(max_size(out.groups, in.groups), CONV_PIXELS / CONV_GROUP_MIN);
-    groups = max_size(groups, conv_groups_dw(s, CONV_GROUP_MIN));
+    size_t pixels = max_size(max_size(out.pixels, in.pixels), CONV_PIXELS);
+    size_t rows = max_size(pixels, (size_t)s->kh * s->kw * s->ci);
     return conv_align(max_size(out.floats, in.floats) * sizeof(float)) +
-           conv_align(pixels * EBB_PANEL * sizeof(float)) + conv_align(groups * sizeof(tile_group));
+           conv_align(pixels * EBB_PANEL * sizeof(float)) + conv_align(rows * sizeof(tile_row));
 }

@@ -1,12 +1,12 @@
 /* tile.tmpl.h: the register tile that every matrix product and convolution runs on.
  *
- * A tile is TILE_GROUPS groups of TILE_ROWS rows of A times TILE_VECS vectors of columns of B, its sums
- * in registers over the whole chain:  C[r,j] = fma(A[r,k], B[k,j], C[r,j]), k ascending. The rows of
- * a group lie `row` apart, the groups anywhere; k walks over outer x inner segments of len steps, so
- * that the taps of a convolution and the rows of a picture are walked without a copy.
- * Blocking after Goto & van de Geijn 2008, with rows found by address instead of packed.
+ * A tile is TILE_ROWS rows of A times TILE_VECS vectors of columns of B, its sums in registers over the
+ * whole chain:  C[r,j] = fma(A[r,k], B[k,j], C[r,j]), k ascending. Rows lie anywhere: each has a pointer, so
+ * pixels of any rows and pictures make full tiles. k walks over outer x inner segments of len steps,
+ * so that the taps of a convolution and the rows of a picture are walked without a copy.
+ * Blocking after Goto & van de Geijn 2008, with rows of A found by address instead of packed.
  *
- * An instance includes vec_<isa>.h and defines TILE_ROWS, TILE_GROUPS, TILE_VECS before this file.
+ * An instance includes vec_<isa>.h and defines TILE_ROWS (6 or 12) and TILE_VECS (2 or 4) before this file.
  */
 #include <string.h>
 
@@ -19,11 +19,10 @@
 #define TILE_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-#define TILE_ALL (TILE_GROUPS * TILE_ROWS)
 #define TILE_WIDE (TILE_VECS * VW)
 
 typedef struct tile_walk {
-    size_t outer, inner, len;              /* k = (outer, inner, len), ascending; a job's: of its groups */
+    size_t outer, inner, len;              /* k = (outer, inner, len), ascending */
     ptrdiff_t a_outer, a_inner, a_step;    /* floats from the start of the row */
     ptrdiff_t b_outer, b_inner, b_step;
 } tile_walk;
@@ -31,8 +30,7 @@ typedef struct tile_walk {
 typedef struct tile_job {
     const float *a, *b;
     float *c;
-    ptrdiff_t a_row, c_row;                /* from one row of a group to the next */
-    tile_walk k;
+    tile_walk k;                           /* outer and inner: of each row */
     size_t columns;                        /* of C; B is readable for whole vectors */
     const float *bias, *residual;          /* NULL: none; residual laid out as c */
     bool accumulate;                       /* chains start from C */
@@ -40,81 +38,85 @@ typedef struct tile_job {
     bool resume, pause;                    /* a part before this one; one after it */
 } tile_job;
 
-/* sum: (TILE_ALL, TILE_WIDE), of which G groups and V vectors take part. */
+/* One segment of k, of len > 0 steps; p: where rows end (an index that runs up to 0 saves a register). */
 static inline __attribute__((always_inline)) void
-tile_chain(const int G, const int V, float *sum, bool resume, const float *const *a, ptrdiff_t row,
-           const float *b, const tile_walk *w)
+tile_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *const *p, const float *b,
+             size_t len, const ptrdiff_t a_step, const ptrdiff_t b_step)
 {
-    vf s[TILE_ALL][TILE_VECS];
-    TILE_UNROLL
-    for (int r = 0; r < G * TILE_ROWS; r++) {
+    ptrdiff_t k = -(ptrdiff_t)len * a_step;
+    do {
+        vf bv[TILE_VECS];
         TILE_UNROLL
         for (int v = 0; v < V; v++)
-            s[r][v] = resume ? vf_load(sum + r * TILE_WIDE + v * VW) : vf_set1(0.0f);
+            bv[v] = vf_load(b + v * VW);
+        TILE_UNROLL
+        for (int r = 0; r < R; r++) {
+            vf av = vf_set1(p[r][k]);
+            TILE_UNROLL
+            for (int v = 0; v < V; v++)
+                s[r][v] = vf_fma(av, bv[v], s[r][v]);
+        }
+        k += a_step;
+        b += b_step;
+    } while (k);
+}
+
+/* R rows by V vectors; c: where sums are stored, and come from if they resume. */
+static inline __attribute__((always_inline)) void
+tile_chain(const int R, const int V, float *const *c, bool resume, const float *const *a, const float *b,
+           const tile_walk *w)
+{
+    vf s[TILE_ROWS][TILE_VECS];
+    TILE_UNROLL
+    for (int r = 0; r < R; r++) {
+        TILE_UNROLL
+        for (int v = 0; v < V; v++)
+            s[r][v] = resume ? vf_load(c[r] + v * VW) : vf_zero();
     }
     for (size_t o = 0; o < w->outer; o++) {
-        for (size_t i = 0; i < w->inner; i++) {
-            const float *p[TILE_GROUPS], *q = b + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner;
+        for (size_t i = 0; w->len && i < w->inner; i++) {
+            const ptrdiff_t end = (ptrdiff_t)(o * w->a_outer + i * w->a_inner + w->len * w->a_step);
+            const float *p[TILE_ROWS], *q = b + o * w->b_outer + i * w->b_inner;
             TILE_UNROLL
-            for (int g = 0; g < G; g++)
-                p[g] = a[g] + (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner;
-            for (size_t k = w->len; k; k--) {
-                vf bv[TILE_VECS];
-                TILE_UNROLL
-                for (int v = 0; v < V; v++)
-                    bv[v] = vf_load(q + v * VW);
-                TILE_UNROLL
-                for (int r = 0; r < G * TILE_ROWS; r++) {
-                    vf av = vf_set1(p[r / TILE_ROWS][r % TILE_ROWS * row]);
-                    TILE_UNROLL
-                    for (int v = 0; v < V; v++)
-                        s[r][v] = vf_fma(av, bv[v], s[r][v]);
-                }
-                TILE_UNROLL
-                for (int g = 0; g < G; g++)
-                    p[g] += w->a_step;
-                q += w->b_step;
-            }
+            for (int r = 0; r < R; r++)
+                p[r] = a[r] + end;
+            if (w->a_step == 1 && w->b_step == EBB_PANEL)
+                tile_segment(R, V, s, p, q, w->len, 1, EBB_PANEL);
+            else
+                tile_segment(R, V, s, p, q, w->len, w->a_step, w->b_step);
         }
     }
     TILE_UNROLL
-    for (int r = 0; r < G * TILE_ROWS; r++) {
+    for (int r = 0; r < R; r++) {
         TILE_UNROLL
         for (int v = 0; v < V; v++)
-            vf_store(sum + r * TILE_WIDE + v * VW, s[r][v]);
+            vf_store(c[r] + v * VW, s[r][v]);
     }
 }
 
 /* One function per tile size, so that the sums are registers in each. */
-#define TILE_FN(G, V) \
-    static void tile_##G##_##V(float *sum, bool resume, const float *const *a, ptrdiff_t row, const float *b, \
+typedef void tile_fn(float *const *c, bool resume, const float *const *a, const float *b, const tile_walk *w);
+#define TILE_FN(R, V) \
+    static void tile_##R##_##V(float *const *c, bool resume, const float *const *a, const float *b, \
                                const tile_walk *w) \
     { \
-        tile_chain(G, V, sum, resume, a, row, b, w); \
+        tile_chain(R, V, c, resume, a, b, w); \
     }
-typedef void tile_fn(float *sum, bool resume, const float *const *a, ptrdiff_t row, const float *b,
-                     const tile_walk *w);
-#define TILE_FNS(V) TILE_FN(1, V) TILE_FN(2, V) TILE_FN(3, V)
-#define TILE_ROW(V) { tile_1_##V, tile_2_##V, tile_3_##V }
-_Static_assert(TILE_GROUPS == 3, "TILE_FNS lists the sizes");
 #if TILE_VECS == 2
-TILE_FNS(1)
-TILE_FNS(2)
-static tile_fn *const tile_fns[TILE_VECS][TILE_GROUPS] = { TILE_ROW(1), TILE_ROW(2) };
+#define TILE_COLUMNS(R) TILE_FN(R, 1) TILE_FN(R, 2)
+#define TILE_ENTRY(R) {tile_##R##_1, tile_##R##_2},
 #else
-TILE_FNS(1)
-TILE_FNS(2)
-TILE_FNS(3)
-TILE_FNS(4)
-static tile_fn *const tile_fns[TILE_VECS][TILE_GROUPS] = { TILE_ROW(1), TILE_ROW(2), TILE_ROW(3), TILE_ROW(4) };
+#define TILE_COLUMNS(R) TILE_FN(R, 1) TILE_FN(R, 2) TILE_FN(R, 3) TILE_FN(R, 4)
+#define TILE_ENTRY(R) {tile_##R##_1, tile_##R##_2, tile_##R##_3, tile_##R##_4},
 #endif
-
-/* C -> sums, where chains go on from C. */
-static inline void tile_begin(float *sum, const tile_job *j, const tile_group *g, size_t column, size_t count)
-{
-    for (int r = 0; r < g->rows; r++)
-        memcpy(sum + r * TILE_WIDE, j->c + g->c + r * j->c_row + column, count * sizeof *sum);
-}
+#define TILE_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#if TILE_ROWS == 12
+#define TILE_SIZES(X) TILE_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#else
+#define TILE_SIZES(X) TILE_6(X)
+#endif
+TILE_SIZES(TILE_COLUMNS)
+static tile_fn *const tile_fns[TILE_ROWS][TILE_VECS] = {TILE_SIZES(TILE_ENTRY)};
 
 static inline vf tile_epilogue(const tile_job *j, ptrdiff_t at, vf s, size_t column, size_t n)
 {
@@ -125,60 +127,61 @@ static inline vf tile_epilogue(const tile_job *j, ptrdiff_t at, vf s, size_t col
     return s;
 }
 
-/* Sums -> C, after the last k. */
-static inline void tile_end(const tile_job *j, const tile_group *g, const float *sum, size_t column, size_t count)
+/* Sums of one row -> C, after the last k. */
+static inline void tile_end(const tile_job *j, ptrdiff_t at, const float *sum, size_t column, size_t count)
 {
-    for (int r = 0; r < g->rows; r++, sum += TILE_WIDE) {
-        ptrdiff_t at = g->c + r * j->c_row + (ptrdiff_t)column;
-        size_t i = 0;
-        for (; i + VW <= count; i += VW)
-            vf_store(j->c + at + i, tile_epilogue(j, at + i, vf_load(sum + i), column + i, VW));
-        if (i < count)
-            vf_store_n(j->c + at + i, tile_epilogue(j, at + i, vf_load(sum + i), column + i, count - i), count - i);
-    }
+    size_t i = 0;
+    for (; i + VW <= count; i += VW)
+        vf_store(j->c + at + i, tile_epilogue(j, at + i, vf_load(sum + i), column + i, VW));
+    if (i < count)
+        vf_store_n(j->c + at + i, tile_epilogue(j, at + i, vf_load(sum + i), column + i, count - i),
+                   count - i);
 }
 
-/* One tile; sum: its (TILE_ALL, TILE_WIDE). */
-static void tile_one(const tile_job *j, const tile_group *groups, int n, float *sum, size_t column, size_t wide)
+/* One tile; sum: (TILE_ROWS, TILE_WIDE), where C itself cannot take the sums. */
+static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum, size_t column,
+                     size_t wide)
 {
-    const float *a[TILE_GROUPS];
+    bool direct = !j->bias && !j->residual && !j->sums && wide % VW == 0;
+    const float *a[TILE_ROWS];
+    float *c[TILE_ROWS];
     tile_walk k = j->k;
-    k.outer = groups->outer;
-    k.inner = groups->inner;
-    for (int g = 0; g < n; g++) {
-        a[g] = j->a + groups[g].a;
-        if (j->accumulate && !j->resume)
-            tile_begin(sum + g * TILE_ROWS * TILE_WIDE, j, &groups[g], column, wide);
+    k.outer = rows->outer;
+    k.inner = rows->inner;
+    for (int r = 0; r < n; r++) {
+        a[r] = j->a + rows[r].a;
+        c[r] = direct ? j->c + rows[r].c + column : sum + r * TILE_WIDE;
+        if (!direct && j->accumulate && !j->resume)
+            memcpy(c[r], j->c + rows[r].c + column, wide * sizeof *sum);
     }
-    const float *b = j->b + groups->b + column;
-    tile_fns[(wide - 1) / VW][n - 1](sum, j->accumulate || j->resume, a, j->a_row, b, &k);
-    for (int g = 0; g < n && !j->pause; g++)
-        tile_end(j, &groups[g], sum + g * TILE_ROWS * TILE_WIDE, column, wide);
+    tile_fns[n - 1][(wide - 1) / VW](c, j->accumulate || j->resume, a, j->b + rows->b + column, &k);
+    for (int r = 0; r < n && !direct && !j->pause; r++)
+        tile_end(j, rows[r].c + (ptrdiff_t)column, c[r], column, wide);
 }
 
-/* How many of the next groups share a tile. */
-static inline int tile_take(const tile_group *g, size_t count)
+/* How many of the next rows share a tile. */
+static inline int tile_take(const tile_row *r, size_t count)
 {
     int n = 1;
-    while (n < TILE_GROUPS && (size_t)n < count && g[n].b == g->b && g[n].outer == g->outer &&
-           g[n].inner == g->inner)
+    while (n < TILE_ROWS && (size_t)n < count && r[n].b == r->b && r[n].outer == r->outer &&
+           r[n].inner == r->inner)
         n++;
     return n;
 }
 
-/* All groups by all columns. */
-static void tile_run(const tile_job *j, const tile_group *groups, size_t count)
+/* All rows by all columns. */
+static void tile_run(const tile_job *j, const tile_row *rows, size_t count)
 {
-    _Alignas(64) float local[TILE_ALL * TILE_WIDE];
+    _Alignas(64) float local[TILE_ROWS * TILE_WIDE];
     float *sum = j->sums ? j->sums : local;
     for (size_t column = 0; column < j->columns; column += TILE_WIDE) {
         size_t wide = j->columns - column < TILE_WIDE ? j->columns - column : TILE_WIDE;
         int n;
         for (size_t t = 0; t < count; t += n) {
-            n = tile_take(groups + t, count - t);
-            tile_one(j, groups + t, n, sum, column, wide);
+            n = tile_take(rows + t, count - t);
+            tile_one(j, rows + t, n, sum, column, wide);
             if (j->sums)
-                sum += TILE_ALL * TILE_WIDE;
+                sum += TILE_ROWS * TILE_WIDE;
         }
     }
 }

@@ -1,7 +1,6 @@
 /* conv.c: the convolution for AVX2: register tiles of 6 rows by 2 vectors. */
 #include "vec_avx2.h"
 
-#define TILE_ROWS 2
-#define TILE_GROUPS 3
+#define TILE_ROWS 6
 #define TILE_VECS 2
 #include "conv.tmpl.h"

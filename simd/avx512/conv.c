@@ -1,7 +1,6 @@
 /* conv.c: the convolution for AVX512: register tiles of 12 rows by 2 vectors. */
 #include "vec_avx512.h"
 
-#define TILE_ROWS 4
-#define TILE_GROUPS 3
+#define TILE_ROWS 12
 #define TILE_VECS 2
 #include "conv.tmpl.h"
