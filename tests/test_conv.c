@@ -63,7 +63,8 @@ static void check(const char *what, const float *got, const exact *want, size_t 
     for (size_t i = 0; i < n; i++) {
         double error = fabs(got[i] - want[i].sum), bound = gamma_k(want[i].terms) * want[i].size;
         if (!(error <= bound))
-            fail_msg("%s[%zu] is %.9g, not %.17g: error %.3g, bound %.3g", what, i, got[i], want[i].sum, error, bound);
+            fail_msg("%s[%zu] is %.9g, not %.17g: error %.3g, bound %.3g", what, i, got[i], want[i].sum,
+                     error, bound);
     }
 }
 

@@ -48,6 +48,6 @@ const char *kcheck_text(const char *format, ...) __attribute__((format(printf, 1
 typedef void kcheck_generator(kcheck *k, const char *name, size_t member_offset);
 kcheck_generator kcheck_UNARY, kcheck_BINARY, kcheck_AFFINE, kcheck_REDUCE, kcheck_DOT, kcheck_COLSUM,
     kcheck_SOFTMAX, kcheck_SOFTMAX_VJP, kcheck_NORM, kcheck_NORM_VJP, kcheck_RESIZE, kcheck_TRANSPOSE,
-    kcheck_ADAMW, kcheck_NORMAL;
+    kcheck_ADAMW, kcheck_NORMAL, kcheck_GEMM, kcheck_CONV, kcheck_CONV_DX, kcheck_CONV_DW;
 
 #endif
