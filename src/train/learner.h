@@ -1,0 +1,34 @@
+/* learner.h: what one training step needs and does; no files.
+ */
+#ifndef EBB_LEARNER_H
+#define EBB_LEARNER_H
+
+#include "train/optim.h"
+#include "train/shards.h"
+
+typedef struct ebb_learner {
+    ebb_context *ctx;
+    const ebb_recipe *recipe;    /* complete; the caller's */
+    const ebb_dataset *data;     /* the caller's */
+    ebb_network net;
+    ebb_schedule schedule;
+    ebb_params params;
+    ebb_shards shards;
+    ebb_order order;
+    ebb_blocks blocks;           /* p, m, v, ema: params.length each, in one allocation from p */
+    double *partial;             /* sums of squares of the chunks */
+    uint32_t *pictures;          /* (batch): which the batch of this step holds */
+    int64_t step;                /* finished */
+} ebb_learner;
+
+/* Parameters drawn from the recipe's seed, step 0. min_buffers as in ebb_shards_create. */
+ebb_status ebb_learner_create(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data,
+                              int min_buffers, ebb_learner *out);
+void ebb_learner_free(ebb_learner *learner);
+/* After p changed from outside. */
+void ebb_learner_refresh(ebb_learner *learner);
+/* One optimiser step. Allocates nothing. A loss or gradient that is not finite is EBB_E_NUMERIC and
+ * leaves the blocks as they were. */
+ebb_status ebb_learner_step(ebb_learner *learner, double *loss, double *norm);
+
+#endif

@@ -1,0 +1,19 @@
+/* optim.h: AdamW, clipping, learning rate and weight averaging, over blocks of parameters.
+ */
+#ifndef EBB_OPTIM_H
+#define EBB_OPTIM_H
+
+#include "train/recipe.h"
+
+typedef struct ebb_blocks { float *p, *m, *v, *ema; } ebb_blocks;
+
+/* Learning rate of step n (the first is 1) of the recipe's steps. */
+double ebb_optim_lr(const ebb_recipe *recipe, int64_t n);
+/* Euclidean norm of x. partial: ebb_optim_chunks(length) doubles. */
+double ebb_optim_norm(ebb_context *ctx, const float *x, int64_t length, double *partial);
+int64_t ebb_optim_chunks(int64_t length);
+/* Step n of AdamW with gradient g of that norm, clipped, and of the average. */
+void ebb_optim_step(ebb_context *ctx, const ebb_recipe *recipe, int64_t n, const ebb_blocks *blocks,
+                    const float *g, double norm, int64_t length);
+
+#endif

@@ -1,0 +1,170 @@
+/* shards.c: hand out shards, run them, add their gradients up.
+ *
+ * Sum: the tree is that of a binary counter: node i of a row is the sum of nodes 2i and 2i+1 of the row
+ * below, or node 2i alone at the right edge. Whoever finishes the second of two siblings adds and goes
+ * on upwards; who finishes the first leaves its buffer and takes new work. So no worker waits for
+ * another, and a + b = b + a makes the bits independent of who was second.
+ *
+ * Buffers: a worker takes a buffer before it takes a shard. Then, should all workers wait for a buffer,
+ * no shard is half done: the finished ones are 0..m-1, which leaves at most log2(count) partial sums.
+ * With more buffers than that one is free, so they cannot all wait.
+ */
+#include "train/shards.h"
+
+static int log2_up(int64_t n)
+{
+    int bits = 0;
+    while ((int64_t)1 << bits < n)
+        bits++;
+    return bits;
+}
+
+/* ---- making ----------------------------------------------------------------------------- */
+
+static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph *g, ebb_shards *s)
+{
+    ebb_value *outputs;
+    int count = s->params->count + 1;
+    EBB_TRY(ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph"));
+    ebb_status status = ebb_loss_simple(g, net, s->size, s->batch, outputs, count);
+    ebb_plan_options options = {.workers = s->workers};
+    if (status == EBB_OK)
+        status = ebb_plan_create(ctx, g, outputs, count, &options, &s->plan);
+    ebb_free(outputs);
+    return status;
+}
+
+static ebb_status make_buffers(ebb_context *ctx, int min_buffers, ebb_shards *s)
+{
+    s->nbuffers = s->workers + log2_up(s->count) + 1;
+    if (s->nbuffers < min_buffers)
+        s->nbuffers = min_buffers;
+    EBB_TRY(ebb_alloc(ctx, (void **)&s->loss, (size_t)s->count, sizeof *s->loss, "losses of the shards"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&s->used, (size_t)s->nbuffers, sizeof *s->used, "gradient buffers"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&s->waiting, (size_t)s->count + 64, sizeof *s->waiting,
+                      "sum of the gradients"));
+    return ebb_alloc(ctx, (void **)&s->buffers, (size_t)s->nbuffers,
+                     (size_t)s->params->length * sizeof(float), "gradients");
+}
+
+ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
+                             int64_t batch, int64_t size, int min_buffers, ebb_shards *out)
+{
+    ebb_graph *g;
+    int64_t count = batch / size;
+    *out = (ebb_shards){
+        .ctx = ctx, .params = params, .batch = batch, .size = size, .count = count, .result = -1};
+    out->workers = count < ctx->threads ? (int)count : ctx->threads;
+    EBB_TRY(ebb_graph_create(ctx, &g));
+    ebb_status status = make_plan(ctx, net, g, out);
+    ebb_graph_free(g);
+    if (status == EBB_OK)
+        status = make_buffers(ctx, min_buffers, out);
+    if (status != EBB_OK)
+        ebb_shards_free(out);
+    return status;
+}
+
+void ebb_shards_free(ebb_shards *s)
+{
+    ebb_plan_free(s->plan);
+    ebb_free(s->loss);
+    ebb_free(s->used);
+    ebb_free(s->waiting);
+    ebb_free(s->buffers);
+    *s = (ebb_shards){.result = -1};
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+static float *buffer_at(const ebb_shards *s, int buffer)
+{
+    return s->buffers + (int64_t)buffer * s->params->length;
+}
+
+static int take_buffer(ebb_shards *s)
+{
+    for (;;) {
+        for (int i = 0; i < s->nbuffers; i++) {
+            int unused = 0;
+            if (atomic_compare_exchange_strong(&s->used[i], &unused, 1))
+                return i;
+        }
+        ebb_par_yield();
+    }
+}
+
+static void give_back(ebb_shards *s, int buffer)
+{
+    atomic_store(&s->used[buffer], 0);
+}
+
+/* Node i of the lowest row is done and lies in `buffer`. */
+static void add_up(ebb_shards *s, int64_t i, int buffer)
+{
+    atomic_int *row = s->waiting;
+    for (int64_t width = s->count; width > 1; width = (width + 1) / 2, i /= 2) {
+        if ((i ^ 1) < width) {
+            int other = atomic_exchange(&row[i / 2], buffer + 1) - 1;
+            if (other < 0)
+                return;
+            atomic_store(&row[i / 2], 0);
+            float *sum = buffer_at(s, buffer);
+            s->ctx->kernels->add_f32((size_t)s->params->length, sum, sum, buffer_at(s, other));
+            give_back(s, other);
+        }
+        row += (width + 1) / 2;
+    }
+    s->result = buffer;
+}
+
+static ebb_shard_inputs inputs_of(ebb_shards *s, int worker, int64_t shard)
+{
+    ebb_plan *plan = s->plan;
+    return (ebb_shard_inputs){
+        .first = shard * s->size,
+        .n = s->size,
+        .x0 = ebb_plan_input(plan, worker, "x0"),
+        .noise = ebb_plan_input(plan, worker, "noise"),
+        .signal = ebb_plan_input(plan, worker, "signal"),
+        .sigma = ebb_plan_input(plan, worker, "sigma"),
+        .t = ebb_plan_input(plan, worker, "t"),
+        .label = ebb_plan_input(plan, worker, "label"),
+    };
+}
+
+typedef struct shard_job {
+    ebb_shards *shards;
+    ebb_shard_fill fill;
+    void *arg;
+} shard_job;
+
+static void run_shard(void *arg, int64_t item, int worker)
+{
+    const shard_job *job = arg;
+    ebb_shards *s = job->shards;
+    (void)item; /* the shard is chosen after the buffer: see above */
+    int buffer = take_buffer(s);
+    int64_t shard = atomic_fetch_add(&s->next, 1);
+    ebb_shard_inputs in = inputs_of(s, worker, shard);
+    job->fill(job->arg, &in);
+    for (int i = 0; i < s->params->count; i++)
+        ebb_plan_bind_output(s->plan, worker, i + 1, buffer_at(s, buffer) + s->params->at[i].offset);
+    ebb_plan_run(s->plan, worker);
+    s->loss[shard] = *ebb_plan_output(s->plan, worker, 0);
+    add_up(s, shard, buffer);
+}
+
+ebb_status ebb_shards_run(ebb_shards *s, ebb_shard_fill fill, void *arg, double *loss, float **gradient)
+{
+    shard_job job = {s, fill, arg};
+    if (s->result >= 0)
+        give_back(s, s->result);
+    atomic_store(&s->next, 0);
+    ebb_par_for(s->workers, s->count, run_shard, &job);
+    *loss = 0;
+    for (int64_t i = 0; i < s->count; i++)
+        *loss += s->loss[i];
+    *gradient = buffer_at(s, s->result);
+    return ebb_plan_check(s->plan);
+}

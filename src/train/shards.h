@@ -1,0 +1,45 @@
+/* shards.h: the gradient of a batch, computed in shards of fixed size by any number of workers.
+ *
+ * Shard i is pictures [i*size, (i+1)*size). Each worker runs the whole loss graph, forward and back, on
+ * one shard at a time; the gradients of the shards are summed in a pairwise tree over shard numbers, so
+ * that the bits of the sum depend on the shard size alone.
+ */
+#ifndef EBB_SHARDS_H
+#define EBB_SHARDS_H
+
+#include <stdatomic.h>
+
+#include "train/params.h"
+
+typedef struct ebb_shard_inputs {
+    int64_t first, n;            /* pictures [first, first + n) of the batch */
+    float *x0, *noise;           /* (n, numbers) */
+    float *signal, *sigma, *t;   /* (n) */
+    int32_t *label;              /* (n), or NULL: no classes */
+} ebb_shard_inputs;
+typedef void (*ebb_shard_fill)(void *arg, const ebb_shard_inputs *in);
+
+typedef struct ebb_shards {
+    ebb_context *ctx;
+    ebb_plan *plan;
+    const ebb_params *params;
+    int64_t batch, size, count;  /* pictures, pictures a shard, shards */
+    int workers;
+    double *loss;                /* (count): share of each shard in the mean loss of the batch */
+    float *buffers;              /* (nbuffers, params->length) gradients */
+    int nbuffers;
+    atomic_int *used;            /* (nbuffers) */
+    atomic_int *waiting;         /* a word for each inner node of the tree: 1 + the buffer left there, or 0 */
+    atomic_llong next;           /* shard to start next */
+    int result;                  /* buffer of the last sum, -1: none */
+} ebb_shards;
+
+/* At least `min_buffers` gradient buffers (the trainer stages its files in idle ones). */
+ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
+                             int64_t batch, int64_t size, int min_buffers, ebb_shards *out);
+void ebb_shards_free(ebb_shards *shards);
+/* Gradient and loss of one batch with the plan's present parameters. Allocates nothing. The gradient
+ * (params->length) is good until the next run, and may be overwritten. */
+ebb_status ebb_shards_run(ebb_shards *shards, ebb_shard_fill fill, void *arg, double *loss, float **gradient);
+
+#endif
