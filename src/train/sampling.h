@@ -1,0 +1,15 @@
+/* sampling.h: a sampling job: plan and buffers made first, then run.
+ */
+#ifndef EBB_SAMPLING_H
+#define EBB_SAMPLING_H
+
+#include "train/model.h"
+
+typedef struct ebb_sampling ebb_sampling;
+/* Checks the options and allocates all that running needs. The model must outlive the job. */
+ebb_status ebb_sampling_create(ebb_context *ctx, ebb_model *model, const ebb_sample_options *options,
+                               ebb_sampling **out);
+ebb_status ebb_sampling_run(ebb_sampling *sampling, float *pixels);
+void ebb_sampling_free(ebb_sampling *sampling);
+
+#endif
