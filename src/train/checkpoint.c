@@ -1,0 +1,67 @@
+/* checkpoint.c: weights, both moments and averages as tensors "p.NAME", "m.NAME", "v.NAME", "ema.NAME";
+ * recipe and progress as metadata. The order of the data is a function of the step, so it needs no room.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "train/checkpoint.h"
+
+static const char *const PREFIX[EBB_CHECKPOINT_ARRAYS] = {"p.", "m.", "v.", "ema."};
+
+static ebb_status make_metadata(ebb_learner *l, const ebb_progress *progress, json_t **out)
+{
+    char mean[40];
+    EBB_TRY(ebb_model_metadata(l->ctx, l->recipe, "checkpoint", progress->step, out));
+    snprintf(mean, sizeof mean, "%.17g", progress->loss_mean);
+    json_object_set_new(*out, "ebb.loss_mean", json_string(mean));
+    json_object_set_new(*out, "ebb.directory", json_string(l->recipe->directory));
+    return EBB_OK;
+}
+
+ebb_status ebb_checkpoint_save(ebb_learner *l, const char *path, const ebb_progress *progress, float *stage)
+{
+    const float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema};
+    int count = l->params.count, total = EBB_CHECKPOINT_ARRAYS * count;
+    ebb_st_tensor *rows;
+    json_t *metadata = NULL;
+    EBB_TRY(ebb_alloc(l->ctx, (void **)&rows, (size_t)total, sizeof *rows + EBB_PARAM_NAME_MAX,
+                      "header of the checkpoint"));
+    char *names = (char *)(rows + total);
+    for (int i = 0; i < EBB_CHECKPOINT_ARRAYS; i++) {
+        float *file = stage + i * l->params.length;
+        ebb_params_to_file(l->ctx, &l->params, file, blocks[i]);
+        ebb_params_rows(&l->params, PREFIX[i], file, names + (size_t)(i * count) * EBB_PARAM_NAME_MAX,
+                        rows + i * count);
+    }
+    ebb_status status = make_metadata(l, progress, &metadata);
+    if (status == EBB_OK)
+        status = ebb_st_write(l->ctx, path, rows, total, metadata);
+    json_decref(metadata);
+    ebb_free(rows);
+    return status;
+}
+
+ebb_status ebb_checkpoint_about(ebb_context *ctx, const ebb_safetensors *st, ebb_recipe **recipe,
+                                ebb_progress *progress)
+{
+    const char *mean = ebb_st_metadata(st, "ebb.loss_mean");
+    char *end = NULL;
+    *recipe = NULL;
+    EBB_TRY(ebb_model_step(ctx, st, &progress->step));
+    progress->loss_mean = mean ? strtod(mean, &end) : NAN;
+    if (mean == NULL || end == mean || *end != 0 || !isfinite(progress->loss_mean))
+        return ebb_fail(ctx, EBB_E_FORMAT, "%s: metadata 'ebb.loss_mean' is missing or no number", st->path);
+    return ebb_model_recipe(ctx, st, "checkpoint", recipe);
+}
+
+ebb_status ebb_checkpoint_blocks(ebb_learner *l, const ebb_safetensors *st)
+{
+    float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema};
+    if (st->count != EBB_CHECKPOINT_ARRAYS * l->params.count)
+        return ebb_fail(l->ctx, EBB_E_FORMAT, "%s has %d tensors, but its recipe makes %d", st->path,
+                        st->count, EBB_CHECKPOINT_ARRAYS * l->params.count);
+    for (int i = 0; i < EBB_CHECKPOINT_ARRAYS; i++)
+        EBB_TRY(ebb_params_read(l->ctx, &l->params, st, PREFIX[i], blocks[i]));
+    return EBB_OK;
+}

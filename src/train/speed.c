@@ -1,0 +1,227 @@
+/* speed.c: pictures a second, of whole training steps or of evaluations of the network.
+ *
+ * A training step is all of it: batch, forward, backward, sum, clip, AdamW, average, repack. Two steps
+ * warm up; the median of at least five timed ones counts, as other work on the machine only adds time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/learner.h"
+#include "train/report.h"
+
+#define WARM_UP 2
+#define STEPS_MIN 5
+#define STEPS_MAX 10000
+#define SECONDS_DEFAULT 3.0
+#define SYNTHETIC_MIN 64
+
+typedef struct timing {
+    ebb_status (*step)(void *self);
+    void *self;
+    double *seconds; /* (STEPS_MAX), sorted in the end */
+    int steps;
+} timing;
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static ebb_status measure(timing *t, double at_least)
+{
+    for (int i = 0; i < WARM_UP; i++)
+        EBB_TRY(t->step(t->self));
+    double start = ebb_seconds(), last = start;
+    while (t->steps < STEPS_MAX && (t->steps < STEPS_MIN || last - start < at_least)) {
+        EBB_TRY(t->step(t->self));
+        double now = ebb_seconds();
+        t->seconds[t->steps++] = now - last;
+        last = now;
+    }
+    qsort(t->seconds, (size_t)t->steps, sizeof *t->seconds, compare);
+    return EBB_OK;
+}
+
+/* ---- training --------------------------------------------------------------------------- */
+
+static ebb_status train_step(void *self)
+{
+    double loss, norm;
+    return ebb_learner_step(self, &loss, &norm);
+}
+
+static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, double seconds, timing *t)
+{
+    ebb_dataset data;
+    ebb_learner learner;
+    EBB_TRY(ebb_recipe_dataset(ctx, r, &data));
+    ebb_status status = ebb_learner_create(ctx, r, &data, 1, &learner);
+    if (status == EBB_OK) {
+        t->step = train_step;
+        t->self = &learner;
+        status = measure(t, seconds);
+        ebb_learner_free(&learner);
+    }
+    ebb_dataset_free(&data);
+    return status;
+}
+
+/* ---- evaluation ------------------------------------------------------------------------- */
+
+typedef struct evaluation {
+    ebb_context *ctx;
+    ebb_network net;
+    ebb_params params;
+    float *weights;
+    ebb_plan *plan;
+    int64_t shard, shards;
+    int workers;
+} evaluation;
+
+static void run_shard(void *arg, int64_t shard, int worker)
+{
+    evaluation *e = arg;
+    (void)shard;
+    ebb_plan_run(e->plan, worker);
+}
+
+static ebb_status eval_step(void *self)
+{
+    evaluation *e = self;
+    ebb_par_for(e->workers, e->shards, run_shard, e);
+    return ebb_plan_check(e->plan);
+}
+
+static void fill_inputs(evaluation *e, const ebb_recipe *r, int worker)
+{
+    size_t numbers = (size_t)ebb_shape_count(ebb_network_shape(&e->net, e->shard));
+    ebb_rng_at at = {.seed = (uint64_t)r->train_seed, .stream = EBB_STREAM_SPEED, .sample = (uint32_t)worker};
+    float *t = ebb_plan_input(e->plan, worker, "t");
+    int32_t *label = ebb_plan_input(e->plan, worker, "label");
+    e->ctx->kernels->normal_f32(numbers, ebb_plan_input(e->plan, worker, "x"), &at);
+    for (int64_t i = 0; i < e->shard; i++) {
+        t[i] = (float)ebb_rng_below(&at, (uint32_t)i, (uint32_t)r->process_steps);
+        if (label != NULL)
+            label[i] = (int32_t)(i % (r->net_classes + 1));
+    }
+}
+
+static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluation *e)
+{
+    ebb_graph *g;
+    e->shard = ebb_eval_shard(r->train_batch, r->train_shard, ctx->threads);
+    e->shards = (r->train_batch + e->shard - 1) / e->shard;
+    e->workers = e->shards < ctx->threads ? (int)e->shards : ctx->threads;
+    EBB_TRY(ebb_recipe_network(ctx, r, &e->net));
+    EBB_TRY(ebb_params_from_network(ctx, &e->net, &e->params));
+    EBB_TRY(ebb_alloc(ctx, (void **)&e->weights, (size_t)e->params.length, sizeof(float), "weights"));
+    ebb_params_init(ctx, &e->params, (uint64_t)r->train_seed, e->weights);
+    EBB_TRY(ebb_graph_create(ctx, &g));
+    ebb_value eps = ebb_eval_graph(g, &e->net, e->shard);
+    ebb_plan_options options = {.workers = e->workers};
+    ebb_status status = ebb_graph_status(g);
+    if (status == EBB_OK)
+        status = ebb_plan_create(ctx, g, &eps, 1, &options, &e->plan);
+    ebb_graph_free(g);
+    EBB_TRY(status);
+    ebb_params_bind(&e->params, e->plan, e->weights);
+    ebb_plan_prepare(e->plan);
+    for (int w = 0; w < e->workers; w++)
+        fill_inputs(e, r, w);
+    return EBB_OK;
+}
+
+static ebb_status measure_evaluation(ebb_context *ctx, const ebb_recipe *r, double seconds, timing *t)
+{
+    evaluation e = {.ctx = ctx};
+    ebb_status status = make_evaluation(ctx, r, &e);
+    if (status == EBB_OK) {
+        t->step = eval_step;
+        t->self = &e;
+        status = measure(t, seconds);
+    }
+    ebb_plan_free(e.plan);
+    ebb_free(e.weights);
+    ebb_params_free(&e.params);
+    return status;
+}
+
+/* ---- the report ------------------------------------------------------------------------- */
+
+static ebb_status check_precision(ebb_context *ctx, const char *precision)
+{
+    if (precision == NULL || strcmp(precision, "f32") == 0)
+        return EBB_OK;
+    if (strcmp(precision, "bf16") == 0)
+        return ebb_fail(ctx, EBB_E_UNSUPPORTED, "precision bf16: this version computes in f32; use f32");
+    return ebb_fail(ctx, EBB_E_USAGE, "unknown precision '%s': f32 (bf16 is not in this version)", precision);
+}
+
+/* Random data of the recipe's shape, at the batch asked for; the shard has to divide that. */
+static ebb_status adapt(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options *o)
+{
+    if (o->batch < 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "batch %d: it must be at least 1, or 0 for the recipe's",
+                        o->batch);
+    EBB_TRY(ebb_recipe_complete(ctx, r));
+    if (o->batch > 0) {
+        r->train_batch = o->batch;
+        while (!o->eval && r->train_batch % r->train_shard != 0)
+            r->train_shard--;
+    }
+    snprintf(r->data_kind, sizeof r->data_kind, "synthetic");
+    r->data_limit = r->train_batch > SYNTHETIC_MIN ? r->train_batch : SYNTHETIC_MIN;
+    r->train_steps = UINT32_MAX;
+    return o->eval ? EBB_OK : ebb_recipe_check(ctx, r);
+}
+
+static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_options *o, const timing *t,
+                      char **json)
+{
+    double batch = (double)r->train_batch, median = t->seconds[t->steps / 2];
+    if (t->steps % 2 == 0)
+        median = 0.5 * (median + t->seconds[t->steps / 2 - 1]);
+    json_t *report = json_pack(
+        "{s:s, s:s, s:f, s:f, s:f, s:i, s:I, s:I, s:i, s:s, s:s, s:s}", "recipe", r->about_name, "mode",
+        o->eval ? "eval" : "train", "images_per_second", batch / median, "min",
+        batch / t->seconds[t->steps - 1], "max", batch / t->seconds[0], "steps", t->steps, "batch",
+        (json_int_t)r->train_batch, "shard",
+        (json_int_t)(o->eval ? ebb_eval_shard(r->train_batch, r->train_shard, ctx->threads) : r->train_shard),
+        "threads", ctx->threads, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
+        ebb_isa_name(ctx->isa));
+    return ebb_report_text(ctx, report, json);
+}
+
+static ebb_status run(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options *o, char **json)
+{
+    timing t = {0};
+    double seconds = o->seconds > 0 ? o->seconds : SECONDS_DEFAULT;
+    EBB_TRY(adapt(ctx, r, o));
+    EBB_TRY(ebb_alloc(ctx, (void **)&t.seconds, STEPS_MAX, sizeof *t.seconds, "times of the steps"));
+    ebb_status status = o->eval ? measure_evaluation(ctx, r, seconds, &t)
+                                : measure_training(ctx, r, seconds, &t);
+    if (status == EBB_OK)
+        status = say(ctx, r, o, &t, json);
+    ebb_free(t.seconds);
+    return status;
+}
+
+ebb_status ebb_speed(ebb_context *ctx, const ebb_recipe *recipe, const ebb_speed_options *options,
+                     char **json)
+{
+    ebb_speed_options o = {0};
+    ebb_recipe *copy;
+    *json = NULL;
+    if (options != NULL && options->size < sizeof options->size)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "speed options: size is %zu; set it to sizeof of the struct",
+                        options->size);
+    if (options != NULL)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    EBB_TRY(check_precision(ctx, o.precision));
+    EBB_TRY(ebb_recipe_copy(ctx, recipe, &copy));
+    ebb_status status = run(ctx, copy, &o, json);
+    ebb_recipe_free(copy);
+    return status;
+}

@@ -1,0 +1,104 @@
+/* trainer.c: one step after the other, with the log lines, grids and checkpoints that fall due.
+ *
+ * Files are written in an order that a crash cannot harm: the model before the checkpoint, so that the
+ * checkpoint, from which a run resumes, is never ahead of what it stands for.
+ */
+#include <stdio.h>
+
+#include "train/trainer.h"
+
+#define MEAN_KEEP 0.99 /* of the mean loss: about 100 steps */
+#define TIME_KEEP 0.95 /* of the time a step takes */
+
+static bool due(int64_t step, int64_t every, int64_t last)
+{
+    return step == last || (every > 0 && step % every == 0);
+}
+
+ebb_status ebb_trainer_save(ebb_trainer *t)
+{
+    char path[EBB_PATH_MAX];
+    ebb_progress progress = {t->learner.step, t->loss_mean};
+    /* The gradient buffers are idle between steps; there are at least EBB_CHECKPOINT_ARRAYS. */
+    float *stage = t->learner.shards.buffers;
+    if (t->diverged)
+        return ebb_fail(t->ctx, EBB_E_NUMERIC, "%s: the run has diverged: its last checkpoint stays as it is",
+                        t->dir);
+    EBB_TRY(ebb_trainer_path(t, "model.safetensors", path));
+    t->average->step = t->learner.step;
+    EBB_TRY(ebb_model_save(t->average, path, stage));
+    EBB_TRY(ebb_trainer_path(t, "checkpoint.safetensors", path));
+    return ebb_checkpoint_save(&t->learner, path, &progress, stage);
+}
+
+static ebb_status write_log(ebb_trainer *t, const ebb_train_report *report)
+{
+    char path[EBB_PATH_MAX];
+    double seconds = t->seconds - t->logged_seconds;
+    int64_t pictures = (t->learner.step - t->logged_step) * t->recipe->train_batch;
+    ebb_log_line line = {
+        .step = report->step,
+        .loss = report->loss,
+        .loss_mean = report->loss_mean,
+        .gradient_norm = report->gradient_norm,
+        .lr = ebb_optim_lr(t->recipe, report->step),
+        .images_per_second = seconds > 0 ? (double)pictures / seconds : 0,
+        .seconds = t->seconds,
+    };
+    t->logged_step = t->learner.step;
+    t->logged_seconds = t->seconds;
+    EBB_TRY(ebb_trainer_path(t, "log.jsonl", path));
+    return ebb_runlog_append(t->ctx, path, &line);
+}
+
+static ebb_status write_due(ebb_trainer *t, ebb_train_report *report)
+{
+    const ebb_recipe *r = t->recipe;
+    int64_t step = t->learner.step, last = r->train_steps;
+    if (due(step, r->train_log_every, last))
+        EBB_TRY(write_log(t, report));
+    if (ebb_trainer_has_grid(t) && due(step, r->train_sample_every, last))
+        EBB_TRY(ebb_trainer_grid(t));
+    if (due(step, r->train_save_every, last)) {
+        EBB_TRY(ebb_trainer_save(t));
+        report->saved = 1;
+    }
+    return EBB_OK;
+}
+
+/* Sums up what happened; the time of the first step of a process counts as any other. */
+static void take_stock(ebb_trainer *t, double loss, double norm, double seconds, ebb_train_report *report)
+{
+    const ebb_learner *l = &t->learner;
+    t->loss_mean = l->step == 1 ? loss : MEAN_KEEP * t->loss_mean + (1 - MEAN_KEEP) * loss;
+    t->step_seconds = t->step_seconds > 0 ? TIME_KEEP * t->step_seconds + (1 - TIME_KEEP) * seconds : seconds;
+    t->seconds += seconds;
+    report->step = l->step;
+    report->loss = loss;
+    report->loss_mean = t->loss_mean;
+    report->gradient_norm = norm;
+    report->images_per_second = t->step_seconds > 0 ? (double)t->recipe->train_batch / t->step_seconds : 0;
+    report->seconds_left = (double)(t->recipe->train_steps - l->step) * t->step_seconds;
+}
+
+ebb_status ebb_trainer_step(ebb_trainer *t, ebb_train_report *out)
+{
+    double loss, norm, start = ebb_seconds();
+    ebb_train_report report = {.size = sizeof report,
+                               .steps = t->recipe->train_steps,
+                               .step = t->learner.step,
+                               .loss_mean = t->loss_mean};
+    ebb_status status = EBB_OK;
+    if (t->learner.step < t->recipe->train_steps) {
+        status = ebb_learner_step(&t->learner, &loss, &norm);
+        t->diverged = t->diverged || status == EBB_E_NUMERIC;
+        if (status == EBB_OK) {
+            take_stock(t, loss, norm, ebb_seconds() - start, &report);
+            status = write_due(t, &report);
+        }
+    }
+    report.done = status == EBB_OK && t->learner.step == t->recipe->train_steps;
+    if (out != NULL)
+        *out = report;
+    return status;
+}
