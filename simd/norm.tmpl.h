@@ -40,11 +40,12 @@ static strip strip_at(const ebb_norm_shape *s, size_t c, size_t end)
             function(0, t, __VA_ARGS__);              \
     } while (0)
 
-/* Runs over a strip's channels: i counts them from 0, g is the group. */
-#define EACH_CHANNEL(t, i, g)                                                              \
-    for (size_t i = 0, width_ = group_width((t)->s), g = (t)->c / width_,                  \
-                next_ = (g + 1) * width_ - (t)->c;                                         \
-         i < (t)->lanes; i++, i == next_ ? (void)(g++, next_ += width_) : (void)0)
+/* Runs over the groups g of a strip, of which it holds the channels from <= i < to, counted from its first.
+ * Sums over them go through a local: through memory each addition would wait for a store. */
+#define EACH_GROUP(t, g, from, to)                                                             \
+    for (size_t width_ = group_width((t)->s), g = (t)->c / width_, from = 0,                   \
+                to = least((t)->lanes, (g + 1) * width_ - (t)->c);                             \
+         from < (t)->lanes; g++, from = to, to = least((t)->lanes, to + width_))
 
 /* Repeats statements for v = 0 ... vectors-1, written out: as a loop too long for the compiler to unroll
  * it would keep the registers in memory. */
@@ -55,6 +56,8 @@ static strip strip_at(const ebb_norm_shape *s, size_t c, size_t end)
         if (vectors > 2) { enum { v = 2 }; __VA_ARGS__; }                         \
         if (vectors > 3) { enum { v = 3 }; __VA_ARGS__; }                         \
     } while (0)
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static size_t group_width(const ebb_norm_shape *s) { return (size_t)s->channels / (size_t)s->groups; }
 
@@ -104,8 +107,9 @@ typedef struct coefficients {
 static void find_centre(const strip *t, channels *centre, const float *stats, const float *shift)
 {
     *centre = (channels){{0}};
-    EACH_CHANNEL(t, i, g)
-        centre->at[i] = stats[2 * g] - (shift ? shift[t->c + i] : 0.0f);
+    EACH_GROUP(t, g, from, to)
+        for (size_t i = from; i < to; i++)
+            centre->at[i] = stats[2 * g] - (shift ? shift[t->c + i] : 0.0f);
 }
 
 static void find_coefficients(const strip *t, coefficients *k, const float *stats, const float *shift,
@@ -113,10 +117,11 @@ static void find_coefficients(const strip *t, coefficients *k, const float *stat
 {
     find_centre(t, &k->centre, stats, shift);
     k->gain = k->constant = (channels){{0}};
-    EACH_CHANNEL(t, i, g) {
-        k->gain.at[i] = gamma[t->c + i] * stats[2 * g + 1];
+    EACH_GROUP(t, g, from, to)
+        for (size_t i = from; i < to; i++)
+            k->gain.at[i] = gamma[t->c + i] * stats[2 * g + 1];
+    for (size_t i = 0; i < t->lanes; i++)
         k->constant.at[i] = beta[t->c + i];
-    }
 }
 
 /* ---- statistics ----------------------------------------------------------------------------- */
@@ -155,16 +160,24 @@ static void slab_stats(const ebb_norm_shape *s, size_t first, size_t last, float
         stats[2 * g] = stats[2 * g + 1] = 0.0f;
     EACH_STRIP(t, s, begin, end) {
         STRIP_CALL(sum_pixels, &t, &sum, x);
-        EACH_CHANNEL(&t, i, g)
-            stats[2 * g] += fmaf((float)s->pixels, shift ? shift[t.c + i] : 0.0f, sum.at[i]);
+        EACH_GROUP(&t, g, from, to) {
+            float group = stats[2 * g];
+            for (size_t i = from; i < to; i++)
+                group += fmaf((float)s->pixels, shift ? shift[t.c + i] : 0.0f, sum.at[i]);
+            stats[2 * g] = group;
+        }
     }
     for (size_t g = first; g < last; g++)
         stats[2 * g] /= group_count(s);
     EACH_STRIP(t, s, begin, end) {
         find_centre(&t, &centre, stats, shift);
         STRIP_CALL(sum_squares, &t, &sum, &centre, x);
-        EACH_CHANNEL(&t, i, g)
-            stats[2 * g + 1] += sum.at[i];
+        EACH_GROUP(&t, g, from, to) {
+            float group = stats[2 * g + 1];
+            for (size_t i = from; i < to; i++)
+                group += sum.at[i];
+            stats[2 * g + 1] = group;
+        }
     }
     for (size_t g = first; g < last; g++)
         stats[2 * g + 1] = 1.0f / sqrtf(stats[2 * g + 1] / group_count(s) + s->eps);
@@ -263,6 +276,24 @@ typedef struct adjoint {
     float *group;  /* (groups, 2): sums over the group of gamma dz and gamma dz (u - mean) */
 } adjoint;
 
+/* Adds a strip's sums to the gradients of gamma and beta and to its groups' sums. */
+static void fold_dz(const adjoint *a, const strip *t, const channels *total, const channels *moment)
+{
+    float *dgamma = a->dgamma + t->c, *dbeta = a->dbeta + t->c;
+    const float *gamma = a->gamma + t->c;
+    EACH_GROUP(t, g, from, to) {
+        float rstd = a->stats[2 * g + 1], all = a->group[2 * g], moments = a->group[2 * g + 1];
+        for (size_t i = from; i < to; i++) {
+            all = fmaf(gamma[i], total->at[i], all);
+            moments = fmaf(gamma[i], moment->at[i], moments);
+            dbeta[i] += total->at[i];
+            dgamma[i] = fmaf(moment->at[i], rstd, dgamma[i]);
+        }
+        a->group[2 * g] = all;
+        a->group[2 * g + 1] = moments;
+    }
+}
+
 static void slab_dz(const adjoint *a, size_t begin, size_t end)
 {
     coefficients k;
@@ -273,29 +304,32 @@ static void slab_dz(const adjoint *a, size_t begin, size_t end)
             STRIP_CALL(find_dz, &t, true, &k, a->dx, a->x, a->dy, &total, &moment);
         else
             STRIP_CALL(find_dz, &t, false, &k, a->dx, a->x, a->dy, &total, &moment);
-        EACH_CHANNEL(&t, i, g) {
-            size_t c = t.c + i;
-            a->dbeta[c] += total.at[i];
-            a->dgamma[c] = fmaf(moment.at[i], a->stats[2 * g + 1], a->dgamma[c]);
-            a->group[2 * g] = fmaf(a->gamma[c], total.at[i], a->group[2 * g]);
-            a->group[2 * g + 1] = fmaf(a->gamma[c], moment.at[i], a->group[2 * g + 1]);
+        fold_dz(a, &t, &total, &moment);
+    }
+}
+
+/* The group's part of dx: constant = -offset, and the slope. */
+static void find_slope(const adjoint *a, const strip *t, channels *constant, channels *slopes)
+{
+    float count = group_count(a->s);
+    *constant = *slopes = (channels){{0}};
+    EACH_GROUP(t, g, from, to) {
+        float rstd = a->stats[2 * g + 1], offset = rstd * (a->group[2 * g] / count);
+        float slope = rstd * rstd * rstd * (a->group[2 * g + 1] / count);
+        for (size_t i = from; i < to; i++) {
+            constant->at[i] = -offset;
+            slopes->at[i] = slope;
         }
     }
 }
 
 static void slab_dx(const adjoint *a, size_t begin, size_t end)
 {
-    float count = group_count(a->s);
     coefficients k;
     channels slope, sum;
     EACH_STRIP(t, a->s, begin, end) {
         find_coefficients(&t, &k, a->stats, a->shift, a->gamma, a->beta);
-        slope = (channels){{0}};
-        EACH_CHANNEL(&t, i, g) {
-            float rstd = a->stats[2 * g + 1];
-            k.constant.at[i] = -(rstd * (a->group[2 * g] / count));
-            slope.at[i] = rstd * rstd * rstd * (a->group[2 * g + 1] / count);
-        }
+        find_slope(a, &t, &k.constant, &slope);
         if (a->dshift) {
             STRIP_CALL(find_dx, &t, true, &k, &slope, a->dx, a->x, &sum);
             for (size_t i = 0; i < t.lanes; i++)

@@ -44,6 +44,8 @@ VEC float row_exp(size_t n, float *y, const float *x, float scale, float max)
 #pragma GCC unroll 16
     for (int j = 0; j < LANE_VECTORS; j++) {
         size_t at = i + j * VW, left = lanes_left(at, n);
+        if (left == 0)
+            break;
         vf e = row_exp_vector(vf_load_n(x + at, left), scale, max);
         l.v[j] = vf_add(l.v[j], vf_keep(vm_first(left), e));
         vf_store_n(y + at, e, left);

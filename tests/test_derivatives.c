@@ -56,7 +56,6 @@ static bool case_affine(derivative_case *c, int variant)
 
 static bool case_step(derivative_case *c, int variant)
 {
-    c->flat = true;
     derivative_y(c, ebb_step(c->g, x_of(c, EBB_SHAPE(3, 5))));
     return variant == 0;
 }
@@ -306,8 +305,8 @@ static void every_operation(void **state)
         derivative_case c;
         for (int variant = 0; cases[op]; variant++) {
             bool exists = build_case((ebb_op)op, variant, &c);
-            if (exists)
-                derivative_check(&c);
+            if (exists && derivative_check(&c) == (op == EBB_OP_step))
+                fail_msg("%s: the derivative is %s", c.name, op == EBB_OP_step ? "not zero" : "zero");
             ebb_graph_free(c.g);
             if (!exists)
                 break;

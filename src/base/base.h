@@ -77,6 +77,11 @@ void ebb_writer_abort(ebb_writer **w);
 ebb_status ebb_file_append(ebb_context *ctx, const char *path, const char *text);
 ebb_status ebb_directory_make(ebb_context *ctx, const char *path);   /* parents too; exists: fine */
 bool ebb_file_exists(const char *path);
+const char *ebb_environment(const char *name);   /* NULL: not set (look.c) */
+/* Names in a directory, sorted by bytes, folders with "/" at the end; one block: ebb_free(names). */
+ebb_status ebb_directory_list(ebb_context *ctx, const char *path, char ***names, int32_t *count);   /* look.c */
+/* The first `size` bytes, or as many as there are. */
+ebb_status ebb_file_peek(ebb_context *ctx, const char *path, void *buffer, size_t size, size_t *got);
 
 /* ---- threads (par.c) ----------------------------------------------------------------------- */
 /* Runs fn(arg, item, worker) for item 0..n-1 on `threads` workers (worker < threads); items are handed
@@ -88,13 +93,14 @@ int ebb_par_cores(void);           /* cores this process may use */
 int ebb_par_single_begin(void);
 void ebb_par_single_end(int token);
 double ebb_seconds(void);          /* monotonic clock */
+void ebb_par_yield(void);          /* lets others run: for a worker that waits for another */
 
 /* ---- random numbers (rng.c) ------------------------------------------------------------------ */
 /* Streams: one for each use, so that no two draws share a counter. Never renumber. */
 typedef enum ebb_stream {
     EBB_STREAM_INIT = 1, EBB_STREAM_SHUFFLE, EBB_STREAM_NOISE, EBB_STREAM_TIME, EBB_STREAM_DROP,
     EBB_STREAM_SAMPLE_START, EBB_STREAM_SAMPLE_STEP, EBB_STREAM_SPEED, EBB_STREAM_TEST,
-    EBB_STREAM_AUGMENT
+    EBB_STREAM_AUGMENT, EBB_STREAM_DATA
 } ebb_stream;
 /* Word i of the Philox4x32-10 stream at `at`. */
 uint32_t ebb_rng_word(const ebb_rng_at *at, uint32_t i);

@@ -6,6 +6,7 @@
  * because the value of a denormal result must not depend on the thread count either.
  */
 #include <omp.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -112,6 +113,11 @@ int ebb_par_single_begin(void)
 void ebb_par_single_end(int token)
 {
     omp_set_num_threads(token);
+}
+
+void ebb_par_yield(void)
+{
+    sched_yield();
 }
 
 double ebb_seconds(void)

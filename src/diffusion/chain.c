@@ -48,7 +48,8 @@ static void advance(const ebb_sampler_args *a, const ebb_transition *q, int t, c
     for (int64_t i = 0; i < a->n; i++) {
         if (q->noise > 0.0)
             draw(a, EBB_STREAM_SAMPLE_STEP, t, i, z);
-        ebb_transition_apply(q, (size_t)a->count, a->x + i * a->count, eps + i * a->count, q->noise > 0.0 ? z : NULL);
+        ebb_transition_apply(q, (size_t)a->count, a->x + i * a->count, eps + i * a->count,
+                             q->noise > 0.0 ? z : NULL);
     }
 }
 

@@ -36,9 +36,10 @@ int ebb_network_classes(const ebb_network *net);
  *         label (n) i32 when the network has classes
  * outputs loss = sum((net(signal*x0 + sigma*noise, t) - noise)^2) / (batch*count) and its gradients in
  *         all parameters, in order. values: room for nvalues >= 1 + g->nparams (as it is after the call). */
-ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch, ebb_value *values, int nvalues);
+ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch,
+                           ebb_value *values, int nvalues);
 
-/* ---- samplers (samplers.c, samplers.def) ---------------------------------------------------------------- */
+/* ---- samplers (samplers.c, samplers.def) --------------------------------------------------------------- */
 /* What a sampler calls: eps (n,...) for x (n,...) at integer timestep t, guidance applied. */
 typedef struct ebb_denoiser {
     void (*eps)(void *self, const float *x, int t, float *eps);
@@ -53,7 +54,7 @@ typedef struct ebb_sampler_args {
     const uint32_t *sample;      /* (n): index of each picture, the `sample` of its random numbers */
     uint64_t seed;
     const ebb_kernels *kernels;
-    float *x;                    /* (n, count): written: start noise, then the path, then the result; in [-1,1] if clip */
+    float *x;                    /* (n, count): start noise, then the path, then the result */
     float *work;                 /* ebb_sampler_work() floats */
     int (*progress)(void *user); /* after each evaluation; non-zero stops; NULL: none */
     void *user;
@@ -73,7 +74,7 @@ ebb_status ebb_sampler_check(ebb_context *ctx, const ebb_schedule *schedule, int
 #include "diffusion/samplers.def"
 #undef SAMPLER
 
-/* ---- chains: what ddpm and ddim share (chain.c, ddpm.c, ddim.c) ----------------------------------------- */
+/* ---- chains: what ddpm and ddim share (chain.c, ddpm.c, ddim.c) ---------------------------------------- */
 /* One step from alpha_bar to a less noisy one:
  * x0 = clip((x - sqrt(1-alpha_bar) eps)/sqrt(alpha_bar)), x' = keep_x0 x0 + keep_x x + noise z. */
 typedef struct ebb_transition {

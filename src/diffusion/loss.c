@@ -34,7 +34,8 @@ static ebb_value loss_value(ebb_graph *g, const ebb_network *net, int64_t n, int
     return ebb_scale(g, error, (float)(1.0 / numbers));
 }
 
-ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch, ebb_value *values, int nvalues)
+ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch,
+                           ebb_value *values, int nvalues)
 {
     if (n < 1 || batch < n)
         return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss of %lld pictures within a batch of %lld: "

@@ -26,9 +26,11 @@ const ebb_sampler *ebb_sampler_find(const char *name)
 ebb_status ebb_sampler_check(ebb_context *ctx, const ebb_schedule *schedule, int steps, double eta)
 {
     if (steps < 1 || steps > schedule->steps)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "sampling in %d steps: a model trained on %d timesteps allows 1 to %d",
-                        steps, schedule->steps, schedule->steps);
+        return ebb_fail(ctx, EBB_E_ARGUMENT,
+                        "sampling in %d steps: a model trained on %d timesteps allows 1 to %d", steps,
+                        schedule->steps, schedule->steps);
     if (!(eta >= 0.0 && eta <= 1.0))
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", eta);
+        return ebb_fail(ctx, EBB_E_ARGUMENT,
+                        "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", eta);
     return EBB_OK;
 }

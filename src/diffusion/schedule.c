@@ -37,7 +37,9 @@ ebb_status ebb_schedule_create(ebb_context *ctx, ebb_schedule_kind kind, int ste
     if (linear && !(beta_start > 0.0 && beta_start <= beta_end && beta_end < 1.0))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "linear schedule: beta from %g to %g; "
                         "0 < start <= end < 1 is needed", beta_start, beta_end);
-    EBB_TRY(ebb_alloc(ctx, (void **)&out->beta, 2 * (size_t)steps, sizeof *out->beta, "noise schedule"));
+    void *table;
+    EBB_TRY(ebb_alloc(ctx, &table, 2 * (size_t)steps, sizeof *out->beta, "noise schedule"));
+    out->beta = table;
     out->steps = steps;
     out->alpha_bar = out->beta + steps;
     double product = 1.0;

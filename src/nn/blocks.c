@@ -70,7 +70,8 @@ ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int gro
         return ebb_graph_fail(g, EBB_E_SHAPE, "group norm %s: %lld channels do not split into %d groups; "
                               "choose fewer groups or widths that are multiples of them",
                               name, (long long)channels, groups);
-    ebb_value gamma = layer_param(g, name, "weight", EBB_SHAPE(channels), EBB_INIT_ONE, 0.0, EBB_LAYOUT_PLAIN);
+    ebb_value gamma =
+        layer_param(g, name, "weight", EBB_SHAPE(channels), EBB_INIT_ONE, 0.0, EBB_LAYOUT_PLAIN);
     ebb_value beta = layer_param(g, name, "bias", EBB_SHAPE(channels), EBB_INIT_ZERO, 0.0, EBB_LAYOUT_PLAIN);
     return ebb_group_norm(g, x, gamma, beta, groups, eps);
 }
@@ -112,15 +113,19 @@ ebb_value ebb_nn_time_embedding(ebb_graph *g, ebb_value t, int64_t dim, bool fli
     return flip_sin_to_cos ? ebb_concat(g, cosine, sine, 1) : ebb_concat(g, sine, cosine, 1);
 }
 
-ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim, int64_t width)
+ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
+                           int64_t width)
 {
     if (ebb_graph_status(g) != EBB_OK)
         return EBB_NONE;
     if (classes > 0 && label == EBB_NONE)
-        return ebb_graph_fail(g, EBB_E_ARGUMENT, "network with %d classes: no label given; give one in [0, %d], where "
-                              "%d means \"no class\"", classes, classes, classes);
+        return ebb_graph_fail(g, EBB_E_ARGUMENT,
+                              "network with %d classes: no label given; give one in [0, %d], where "
+                              "%d means \"no class\"",
+                              classes, classes, classes);
     if (classes == 0 && label != EBB_NONE)
-        return ebb_graph_fail(g, EBB_E_ARGUMENT, "network without classes: label given; set the number of classes");
+        return ebb_graph_fail(g, EBB_E_ARGUMENT,
+                              "network without classes: label given; set the number of classes");
     ebb_value e = ebb_nn_time_embedding(g, t, dim, false, 1.0f);
     e = ebb_silu(g, ebb_nn_linear(g, "time_embedding.linear_1", e, width, 1.0f));
     e = ebb_nn_linear(g, "time_embedding.linear_2", e, width, 1.0f);

@@ -16,11 +16,14 @@ ebb_value ebb_nn_mlp(ebb_graph *g, const ebb_mlp_config *c, ebb_value x, ebb_val
     if (ebb_graph_status(g) != EBB_OK)
         return EBB_NONE;
     if (c->inputs < 1 || c->width < 1 || c->depth < 1 || c->classes < 0)
-        return ebb_graph_fail(g, EBB_E_ARGUMENT, "MLP: %d inputs, %d hidden layers of width %d, %d classes; the first "
-                              "three must be at least 1, classes at least 0", c->inputs, c->depth, c->width, c->classes);
+        return ebb_graph_fail(g, EBB_E_ARGUMENT,
+                              "MLP: %d inputs, %d hidden layers of width %d, %d classes; the first "
+                              "three must be at least 1, classes at least 0",
+                              c->inputs, c->depth, c->width, c->classes);
     ebb_shape s = ebb_graph_shape(g, x);
     if (!ebb_shape_equal(s, EBB_SHAPE(s.dim[0], c->inputs)))
-        return ebb_graph_fail(g, EBB_E_SHAPE, "MLP for vectors of %d numbers: its input has another shape", c->inputs);
+        return ebb_graph_fail(g, EBB_E_SHAPE, "MLP for vectors of %d numbers: its input has another shape",
+                              c->inputs);
 
     ebb_value temb = ebb_nn_condition(g, t, label, c->classes, c->time_dim, c->width), h = x;
     for (int i = 0; i < c->depth; i++) {

@@ -16,17 +16,20 @@
 ebb_value ebb_nn_linear(ebb_graph *g, const char *name, ebb_value x, int64_t out, float gain);
 /* x (N,H,W,C), weight (kernel,kernel,C,out). Padding (kernel-1)/2 on all sides: keeps the size at stride 1,
  * gives floor((H-1)/2)+1 at stride 2, for odd kernels. */
-ebb_value ebb_nn_conv(ebb_graph *g, const char *name, ebb_value x, int64_t out, int kernel, int stride, float gain);
+ebb_value ebb_nn_conv(ebb_graph *g, const char *name, ebb_value x, int64_t out, int kernel, int stride,
+                      float gain);
 /* x (N,...,C), groups divides C; weight (C) starts at 1, bias (C) at 0. */
 ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int groups, float eps);
-/* index (N) i32 in [0, rows) -> (N, width); NAME.weight (rows, width) starts standard normal (PyTorch's Embedding). */
+/* index (N) i32 in [0, rows) -> (N, width); NAME.weight (rows, width) starts standard normal, as
+ * PyTorch's Embedding. */
 ebb_value ebb_nn_embedding(ebb_graph *g, const char *name, ebb_value index, int64_t rows, int64_t width);
 /* t (N) f32 -> (N, dim): sin and cos of t * exp(-ln(10000) i/(half - shift)), i < half = dim/2; sines
  * first unless flip_sin_to_cos. shift 1 is Ho et al.'s code. */
 ebb_value ebb_nn_time_embedding(ebb_graph *g, ebb_value t, int64_t dim, bool flip_sin_to_cos, float shift);
 /* What a network is told beside x: silu(L2 silu(L1 [sin, cos](t)) + class) -> (N, width), the time embedding
  * having dim numbers. With classes the table has one more row, the last: "no class". */
-ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim, int64_t width);
+ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
+                           int64_t width);
 
 /* ---- DDPM U-Net (unet.c): Ho et al. 2020, app. B, as diffusers' UNet2DModel lays it out ----------- */
 #define EBB_UNET_LEVELS_MAX 8
@@ -40,7 +43,7 @@ typedef struct ebb_unet_config {
     int blocks;                            /* residual blocks a level going down (one more going up) */
     int groups;                            /* of group norm */
     float eps;                             /* of group norm */
-    int classes;                           /* 0: none; else a class embedding with one more row for "no class" */
+    int classes;                           /* 0: none; else an embedding with one more row, "no class" */
 } ebb_unet_config;
 /* x (N,H,W,channels), t (N) f32 timesteps, label (N) i32 in [0, classes] (classes = none) or EBB_NONE
  * -> (N,H,W,channels). A size that cannot be halved levels-1 times is EBB_E_SHAPE: which level, what fits. */

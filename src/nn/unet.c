@@ -26,7 +26,9 @@ static void skip_push(unet *u, ebb_value x)
 {
     if (ebb_graph_status(u->g) != EBB_OK)
         return;
-    ebb_status status = ebb_grow(u->g->ctx, (void **)&u->skip, &u->capacity, u->held + 1, sizeof *u->skip);
+    void *grown = u->skip;
+    ebb_status status = ebb_grow(u->g->ctx, &grown, &u->capacity, u->held + 1, sizeof *u->skip);
+    u->skip = grown;
     if (status != EBB_OK) {
         ebb_graph_fail(u->g, status, "U-Net: no memory for its skip connections");
         return;
@@ -143,12 +145,13 @@ static ebb_value way_up(unet *u, ebb_value x)
 static void check_size(ebb_graph *g, const ebb_unet_config *c)
 {
     int unit = 1 << (c->levels - 1), h = c->size_h, w = c->size_w;
+    int fit_h = (h + unit - 1) / unit * unit, fit_w = (w + unit - 1) / unit * unit;
     for (int level = 0; level + 1 < c->levels; level++, h /= 2, w /= 2)
         if (h % 2 != 0 || w % 2 != 0) {
-            ebb_graph_fail(g, EBB_E_SHAPE, "U-Net of %d levels on %dx%d pictures: level %d is %dx%d and cannot be "
-                           "halved; height and width must be multiples of %d (nearest: %dx%d), or use fewer levels",
-                           c->levels, c->size_h, c->size_w, level, h, w, unit,
-                           (c->size_h + unit - 1) / unit * unit, (c->size_w + unit - 1) / unit * unit);
+            ebb_graph_fail(g, EBB_E_SHAPE,
+                           "U-Net of %d levels on %dx%d pictures: level %d is %dx%d and cannot be halved; "
+                           "height and width must be multiples of %d (nearest: %dx%d), or use fewer levels",
+                           c->levels, c->size_h, c->size_w, level, h, w, unit, fit_h, fit_w);
             return;
         }
 }
@@ -156,25 +159,29 @@ static void check_size(ebb_graph *g, const ebb_unet_config *c)
 static void check_config(ebb_graph *g, const ebb_unet_config *c)
 {
     if (c->channels < 1 || c->size_h < 1 || c->size_w < 1)
-        ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: pictures of %dx%d with %d channels; each must be at least 1",
-                       c->size_h, c->size_w, c->channels);
+        ebb_graph_fail(g, EBB_E_ARGUMENT,
+                       "U-Net: pictures of %dx%d with %d channels; each must be at least 1", c->size_h,
+                       c->size_w, c->channels);
     else if (c->levels < 1 || c->levels > EBB_UNET_LEVELS_MAX)
-        ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: %d levels; 1 to %d are possible", c->levels, EBB_UNET_LEVELS_MAX);
+        ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: %d levels; 1 to %d are possible", c->levels,
+                       EBB_UNET_LEVELS_MAX);
     else if (c->base < 4 || c->base % 2 != 0)
-        ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: base width %d; the time embedding needs an even width of at least 4",
-                       c->base);
+        ebb_graph_fail(g, EBB_E_ARGUMENT,
+                       "U-Net: base width %d; the time embedding needs an even width of at least 4", c->base);
     else if (c->blocks < 1)
         ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: %d residual blocks a level; take at least 1", c->blocks);
     else if (c->groups < 1 || !(c->eps > 0.0f))
-        ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: group norm with %d groups and eps %g; both must be positive",
-                       c->groups, (double)c->eps);
+        ebb_graph_fail(g, EBB_E_ARGUMENT,
+                       "U-Net: group norm with %d groups and eps %g; both must be positive", c->groups,
+                       (double)c->eps);
     else if (c->classes < 0)
         ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: %d classes; 0 means none", c->classes);
     else
         check_size(g, c);
     for (int level = 0; level < c->levels && ebb_graph_status(g) == EBB_OK; level++)
         if (c->mult[level] < 1 || (int64_t)c->base * c->mult[level] % c->groups != 0)
-            ebb_graph_fail(g, EBB_E_SHAPE, "U-Net: level %d is %d x %d channels wide, which group norm cannot split "
+            ebb_graph_fail(g, EBB_E_SHAPE,
+                           "U-Net: level %d is %d x %d channels wide, which group norm cannot split "
                            "into %d groups; choose fewer groups or widths that are multiples of them",
                            level, c->base, c->mult[level], c->groups);
 }
@@ -185,7 +192,8 @@ ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_v
         return EBB_NONE;
     check_config(g, c);
     ebb_shape s = ebb_graph_shape(g, x);
-    if (ebb_graph_status(g) == EBB_OK && !ebb_shape_equal(s, EBB_SHAPE(s.dim[0], c->size_h, c->size_w, c->channels)))
+    bool fits = ebb_shape_equal(s, EBB_SHAPE(s.dim[0], c->size_h, c->size_w, c->channels));
+    if (ebb_graph_status(g) == EBB_OK && !fits)
         ebb_graph_fail(g, EBB_E_SHAPE, "U-Net for pictures of %dx%dx%d: its input has another shape",
                        c->size_h, c->size_w, c->channels);
     if (ebb_graph_status(g) != EBB_OK)

@@ -53,7 +53,7 @@ struct ebb_plan {
 };
 
 int ebb_node_outputs(const ebb_node *n);                      /* 1 + parts */
-ebb_shape ebb_node_part_shape(const ebb_ir *ir, const ebb_node *n, int part);
+ebb_shape ebb_node_part_shape(const ebb_node *n, int part);
 bool ebb_node_is_alias(const ebb_node *n);                    /* reshape, part: no step of their own */
 size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n);
 

@@ -20,14 +20,13 @@ int ebb_node_outputs(const ebb_node *n)
     }
 }
 
-ebb_shape ebb_node_part_shape(const ebb_ir *ir, const ebb_node *n, int part)
+ebb_shape ebb_node_part_shape(const ebb_node *n, int part)
 {
-    int64_t c = n->shape.dim[n->shape.rank - 1];
-    (void)ir;
     if (part == 0)
         return n->shape;
     if (n->op == EBB_OP_norm)
         return EBB_SHAPE(n->shape.dim[0], n->attr.groups, 2);
+    int64_t c = n->shape.dim[n->shape.rank - 1];
     return part == 3 ? EBB_SHAPE(n->shape.dim[0], c) : EBB_SHAPE(c);
 }
 
@@ -60,7 +59,7 @@ static ebb_status make_buffers(ebb_plan *p, const bool *runs)
         for (int k = 0; k < nout; k++)
             p->buffer[p->nbuffers++] = (ebb_buffer){
                 .home = n->op == EBB_OP_param ? EBB_HOME_PARAM : runs[v] ? EBB_HOME_ARENA : EBB_HOME_SHARED,
-                .bytes = bytes_of(ebb_node_part_shape(&p->ir, n, k)), .index = n->attr.index,
+                .bytes = bytes_of(ebb_node_part_shape(n, k)), .index = n->attr.index,
                 .first = INT32_MAX, .last = -1, .same_as = -1};
     }
     return EBB_OK;

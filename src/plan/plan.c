@@ -61,7 +61,7 @@ static void fill_task(const ebb_plan *p, const ebb_node *n, ebb_task *task)
         task->in_shape[i] = p->ir.node[n->in[i]].shape;
     }
     for (int k = 0; k < task->nout; k++)
-        task->out_shape[k] = ebb_node_part_shape(&p->ir, n, k);
+        task->out_shape[k] = ebb_node_part_shape(n, k);
     if (n->op == EBB_OP_pointwise)
         task->program = &p->ir.program[n->attr.index];
 }

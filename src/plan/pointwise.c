@@ -14,7 +14,7 @@ typedef struct builder {
     ebb_value root;
     ebb_pointwise program;
     ebb_value input[EBB_INPUTS_MAX], old_input[EBB_INPUTS_MAX];
-    int ninputs;
+    int ninputs, open;           /* open: instructions whose operands are being made */
     uint32_t free_registers;
 } builder;
 
@@ -63,7 +63,7 @@ static bool absorbs(const builder *b, ebb_value v, int pending)
 {
     const ebb_node *n = old(b, v);
     return b->chains && ebb_op_is_pointwise(n->op) && b->rw->uses[v] == 1 && b->rw->map[v] == EBB_NONE &&
-           ebb_shape_equal(n->shape, old(b, b->root)->shape) && b->program.ninstr + pending + 1 < EBB_POINTWISE_MAX &&
+           ebb_shape_equal(n->shape, old(b, b->root)->shape) && b->program.ninstr + b->open < EBB_POINTWISE_MAX &&
            b->ninputs + pending + 2 <= EBB_INPUTS_MAX;
 }
 
@@ -84,6 +84,7 @@ static int instruction(builder *b, ebb_value v, int pending)
     const ebb_node *n = old(b, v);
     int operand[2] = {0, 0};
 
+    b->open++;
     if (n->op == EBB_OP_broadcast) {
         operand[0] = input_operand(b, v);
     } else {
@@ -95,6 +96,7 @@ static int instruction(builder *b, ebb_value v, int pending)
     for (int i = 0; i < (n->op == EBB_OP_broadcast ? 1 : n->nin); i++)
         if (operand[i] >= 0)
             b->free_registers |= 1u << operand[i];
+    b->open--;
     int r = take_register(b);
     bool copies = n->op == EBB_OP_broadcast;
     b->program.instr[b->program.ninstr++] = (struct ebb_pointwise_instr){

@@ -17,6 +17,8 @@
 #define EXACT 1e-10
 #define DIFFERENCE 1e-6
 #define STEP 1e-4
+/* Numbers inside a case are of the order of one: what their rounding leaves in a difference. */
+#define ROUNDING (1e-15 / STEP)
 
 ebb_value derivative_x(derivative_case *c, ebb_shape shape, double low, double high)
 {
@@ -175,7 +177,8 @@ static void check_differences(const derivative_case *c, const derivatives *d, or
         scale = fmax(scale, largest(slope[i], count(c, of[i])) + 1e-3 * value);
     }
     for (int i = 0; i < n; i++) {
-        same_arrays(c, what, oracle_get(o, want[i]), slope[i], count(c, of[i]), DIFFERENCE * scale);
+        same_arrays(c, what, oracle_get(o, want[i]), slope[i], count(c, of[i]),
+                    DIFFERENCE * scale + ROUNDING);
         free(slope[i]);
     }
     free(slope);
@@ -183,14 +186,13 @@ static void check_differences(const derivative_case *c, const derivatives *d, or
 
 /* ---- the identities ---------------------------------------------------------------------- */
 
-static void check_first_order(const derivative_case *c, const derivatives *d, oracle *o)
+static bool check_first_order(const derivative_case *c, const derivatives *d, oracle *o)
 {
     double m, n;
     double forward = inner_of(c, o, d->u, d->jv, c->ny, &m), reverse = inner_of(c, o, d->ju, d->v, c->nx, &n);
     same_number(c, "<u, Jv> = <J'u, v>", forward, reverse, m + n);
-    if ((m + n > 0) == c->flat)
-        fail_msg("%s: the derivative is %s", c->name, c->flat ? "not zero" : "zero");
     check_differences(c, d, o, "Jv against differences", c->y, d->jv, c->ny);
+    return m + n > 0;
 }
 
 static void check_second_order(const derivative_case *c, const derivatives *d, oracle *o)
@@ -224,7 +226,7 @@ static void check_shapes(const derivative_case *c, const derivatives *d)
     }
 }
 
-void derivative_check(derivative_case *c)
+bool derivative_check(derivative_case *c)
 {
     derivatives d;
     make_derivatives(c, &d);
@@ -232,7 +234,8 @@ void derivative_check(derivative_case *c)
     oracle *o = oracle_create(c->g);
     set_leaves(c, &d, o, 0);
     oracle_run(o);
-    check_first_order(c, &d, o);
+    bool moves = check_first_order(c, &d, o);
     check_second_order(c, &d, o);
     oracle_free(o);
+    return moves;
 }

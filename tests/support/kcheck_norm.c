@@ -15,7 +15,8 @@ static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *on
             if (channels % groups)
                 continue;
             for (int i = 0; i < 2; i++) {
-                ebb_norm_shape s = {1 + (int)kcheck_below(k, 12), channels, groups, 1e-5f, kcheck_below(k, 2)};
+                int pixels = 1 + (int)kcheck_below(k, 12);
+                ebb_norm_shape s = {pixels, channels, groups, 1e-5f, kcheck_below(k, 2)};
                 one(k, name, offset, &s, i);
                 kcheck_done(k);
             }

@@ -48,8 +48,8 @@ void kcheck_COLSUM(kcheck *k, const char *name, size_t offset)
         for (size_t rows = 0; rows < 4; rows++)
             colsum(k, name, offset, rows, cols, cols + rows % 3);
     for (int i = 0; i < 20; i++) {
-        size_t cols = 1 + kcheck_below(k, 150);
-        colsum(k, name, offset, 4 + kcheck_below(k, 60), cols, cols + kcheck_below(k, 20));
+        size_t cols = 1 + kcheck_below(k, 150), rows = 4 + kcheck_below(k, 60), ldx = cols + kcheck_below(k, 20);
+        colsum(k, name, offset, rows, cols, ldx);
     }
 }
 

@@ -71,8 +71,8 @@ void kcheck_NORMAL(kcheck *k, const char *name, size_t offset)
 {
     for (size_t i = 0; i < 210; i++) {
         size_t n = i < 200 ? i : 1000 + kcheck_below(k, 3000);
-        ebb_rng_at at = {kcheck_random(k), (uint32_t)kcheck_random(k), (uint32_t)kcheck_random(k),
-                         (uint32_t)kcheck_random(k)};
+        uint64_t seed = kcheck_random(k), low = kcheck_random(k), high = kcheck_random(k);
+        ebb_rng_at at = {seed, (uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high};
         float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
         KCHECK_FN(NORMAL, k->spec, offset)(n, want, &at);
         KCHECK_FN(NORMAL, k->fast, offset)(n, got, &at);

@@ -424,10 +424,10 @@ static void into_pool(maker *r, item a)
 }
 
 /* One operation; what may have grown is brought back to about one. */
-static bool make_one(maker *r)
+static bool make_one(maker *r, ebb_op without)
 {
-    int op = below(r, EBB_OP_COUNT);
-    ebb_value v = make_rule[op] ? make_rule[op](r, pick(r)) : EBB_NONE;
+    ebb_op op = (ebb_op)below(r, EBB_OP_COUNT);
+    ebb_value v = make_rule[op] && op != without ? make_rule[op](r, pick(r)) : EBB_NONE;
     if (v == EBB_NONE)
         return false;
     if (r->size > 2)
@@ -445,7 +445,7 @@ static bool is_used(const ebb_graph *g, ebb_value v)
     return false;
 }
 
-int randgraph_make(ebb_graph *g, uint64_t seed, int operations, ebb_value *y, int max)
+int randgraph_make(ebb_graph *g, uint64_t seed, int operations, ebb_op without, ebb_value *y, int max)
 {
     maker r = { .g = g, .at = { .seed = seed, .stream = EBB_STREAM_TEST } };
     ebb_value first = g->count;
@@ -456,7 +456,7 @@ int randgraph_make(ebb_graph *g, uint64_t seed, int operations, ebb_value *y, in
     into_pool(&r, new_leaf(&r, EBB_SHAPE(n, even, 4, wide)));
     into_pool(&r, new_leaf(&r, EBB_SHAPE(h, wide)));
     for (int made = 0; made < operations && g->status == EBB_OK;)
-        made += make_one(&r);
+        made += make_one(&r, without);
     int found = 0;
     for (ebb_value v = g->count - 1; v >= first && found < max; v--)
         if (g->node[v].type == EBB_F32 && g->node[v].nin > 0 && !is_used(g, v))

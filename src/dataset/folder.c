@@ -1,0 +1,137 @@
+/* folder.c: a folder of PNG pictures: each subfolder is a class, numbered in the order of the names.
+ *
+ * A folder without subfolders is a data set without labels. All pictures have one shape.
+ */
+#include <string.h>
+
+#include "dataset/dataset.h"
+#include "format/format.h"
+
+typedef struct entry {
+    char *path;
+    int32_t label;
+} entry;
+typedef struct listing {
+    entry *at;
+    int32_t count, capacity;
+    bool labelled;
+} listing;
+
+static bool is_png(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 4 && (strcmp(name + n - 4, ".png") == 0 || strcmp(name + n - 4, ".PNG") == 0);
+}
+
+static bool is_folder(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 0 && name[n - 1] == '/';
+}
+
+static ebb_status join(ebb_context *ctx, const char *folder, const char *name, char *out, size_t size)
+{
+    int n = snprintf(out, size, "%s/%s", folder, name);
+    if (n < 0 || (size_t)n >= size)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "path is longer than %zu bytes: %s/%s", size - 1, folder, name);
+    return EBB_OK;
+}
+
+static ebb_status add_pictures(ebb_context *ctx, const char *folder, char **names, int32_t count,
+                               int32_t label, listing *list)
+{
+    char path[4096];
+    for (int32_t i = 0; i < count; i++) {
+        if (!is_png(names[i]))
+            continue;
+        EBB_TRY(join(ctx, folder, names[i], path, sizeof path));
+        EBB_TRY(ebb_grow(ctx, (void **)&list->at, &list->capacity, list->count + 1, sizeof *list->at));
+        list->at[list->count] = (entry){NULL, label};
+        EBB_TRY(ebb_strdup(ctx, &list->at[list->count].path, path));
+        list->count++;
+    }
+    return EBB_OK;
+}
+
+static ebb_status add_class(ebb_context *ctx, const char *folder, const char *name, int32_t label,
+                            listing *list)
+{
+    char path[4096], **names;
+    int32_t count;
+    EBB_TRY(join(ctx, folder, name, path, sizeof path));
+    path[strlen(path) - 1] = 0; /* the slash of the listing */
+    EBB_TRY(ebb_directory_list(ctx, path, &names, &count));
+    ebb_status status = add_pictures(ctx, path, names, count, label, list);
+    ebb_free(names);
+    return status;
+}
+
+static ebb_status list_pictures(ebb_context *ctx, const char *folder, listing *list)
+{
+    char **names;
+    int32_t count, classes = 0;
+    EBB_TRY(ebb_directory_list(ctx, folder, &names, &count));
+    ebb_status status = EBB_OK;
+    for (int32_t i = 0; status == EBB_OK && i < count; i++)
+        if (is_folder(names[i]))
+            status = add_class(ctx, folder, names[i], classes++, list);
+    list->labelled = classes > 0;
+    if (status == EBB_OK && classes == 0)
+        status = add_pictures(ctx, folder, names, count, 0, list);
+    ebb_free(names);
+    if (status == EBB_OK && list->count == 0)
+        status = ebb_fail(ctx, EBB_E_IO, "%s: no .png files, neither here nor in subfolders", folder);
+    return status;
+}
+
+/* The first picture decides the shape of all. */
+static ebb_status load_picture(ebb_context *ctx, const ebb_dataset_options *options, const listing *list,
+                               int64_t i, ebb_image *first, ebb_dataset *out)
+{
+    ebb_image image;
+    EBB_TRY(ebb_png_read(ctx, list->at[i].path, &image));
+    ebb_status status = EBB_OK;
+    if (i == 0) {
+        *first = image;
+        first->data = NULL;
+        status = ebb_dataset_shape(ctx, options, ebb_dataset_limit(options, list->count), image.height,
+                                   image.width, image.channels, true, out);
+    } else if (image.height != first->height || image.width != first->width ||
+               image.channels != first->channels) {
+        status = ebb_fail(ctx, EBB_E_SHAPE,
+                          "%s is %dx%dx%d, but %s is %dx%dx%d: pictures of a folder have one shape",
+                          list->at[i].path, image.height, image.width, image.channels, list->at[0].path,
+                          first->height, first->width, first->channels);
+    }
+    if (status == EBB_OK)
+        ebb_dataset_place(out, i, image.height, image.width, image.data);
+    ebb_image_free(&image);
+    return status;
+}
+
+static ebb_status load_all(ebb_context *ctx, const ebb_dataset_options *options, const listing *list,
+                           ebb_dataset *out)
+{
+    ebb_image first = {0};
+    EBB_TRY(load_picture(ctx, options, list, 0, &first, out));
+    for (int64_t i = 1; i < out->n; i++)
+        EBB_TRY(load_picture(ctx, options, list, i, &first, out));
+    if (!list->labelled)
+        return EBB_OK;
+    EBB_TRY(ebb_alloc(ctx, (void **)&out->labels, (size_t)out->n, sizeof *out->labels, "labels"));
+    for (int64_t i = 0; i < out->n; i++)
+        out->labels[i] = list->at[i].label;
+    return EBB_OK;
+}
+
+ebb_status ebb_dataset_png(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *out)
+{
+    listing list = {0};
+    ebb_status status = list_pictures(ctx, options->path, &list);
+    if (status == EBB_OK)
+        status = load_all(ctx, options, &list, out);
+    for (int32_t i = 0; i < list.count; i++)
+        ebb_free(list.at[i].path);
+    ebb_free(list.at);
+    return status;
+}

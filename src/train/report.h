@@ -1,0 +1,16 @@
+/* report.h: small things that several reports say.
+ */
+#ifndef EBB_REPORT_H
+#define EBB_REPORT_H
+
+#include "train/recipe.h"
+
+const char *ebb_backend_choice_name(const ebb_context *ctx);    /* auto, own, onednn (info.c) */
+/* JSON to the caller's text; takes the reference, NULL is EBB_E_MEMORY. */
+ebb_status ebb_report_text(ebb_context *ctx, json_t *json, char **text);
+/* The evaluation graph of a network at n pictures: inputs x, t and (with classes) label; value eps. */
+ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n);
+/* Pictures a shard when n pictures are spread over threads: at most `most` (evaluation only). */
+int64_t ebb_eval_shard(int64_t n, int64_t most, int threads);
+
+#endif

@@ -1,0 +1,172 @@
+/* use.c: from the keys of a recipe to what the other layers take: data options, network, schedule; and
+ * the checks that need more than one key.
+ */
+#include <string.h>
+
+#include "train/recipe.h"
+
+/* The message names what would fit: divisors of the batch around the shard, the next batch. */
+static ebb_status check_shard(ebb_context *ctx, const ebb_recipe *r)
+{
+    int64_t batch = r->train_batch, shard = r->train_shard, below = shard;
+    if (batch % shard == 0)
+        return EBB_OK;
+    while (batch % below != 0)
+        below--;
+    return ebb_fail(
+        ctx, EBB_E_ARGUMENT,
+        "train.batch=%lld is not a multiple of train.shard=%lld: use train.shard=%lld or train.batch=%lld",
+        (long long)batch, (long long)shard, (long long)below, (long long)((batch / shard + 1) * shard));
+}
+
+static ebb_status check_levels(ebb_context *ctx, const ebb_recipe *r)
+{
+    if (strcmp(r->net_kind, "unet") != 0)
+        return EBB_OK;
+    if (r->net_mult.count == 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.mult is empty: give one number a level, as net.mult=1,2,2");
+    for (int i = 0; i < r->net_attention.count; i++)
+        if (r->net_attention.at[i] >= r->net_mult.count)
+            return ebb_fail(ctx, EBB_E_ARGUMENT,
+                            "net.attention names level %d, but net.mult has levels 0..%d",
+                            r->net_attention.at[i], r->net_mult.count - 1);
+    return EBB_OK;
+}
+
+static ebb_status check_sampling(ebb_context *ctx, const ebb_recipe *r)
+{
+    const char *names[64];
+    char near[128];
+    int count = 0;
+    for (; count < 64 && ebb_sampler_at(count) != NULL; count++)
+        names[count] = ebb_sampler_at(count)->name;
+    if (ebb_sampler_find(r->sample_sampler) == NULL)
+        return ebb_fail(ctx, EBB_E_USAGE, "sample.sampler=%s is unknown%s", r->sample_sampler,
+                        ebb_suggest(r->sample_sampler, names, count, near, sizeof near));
+    if (r->sample_steps > r->process_steps)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "sample.steps=%lld is more than process.steps=%lld",
+                        (long long)r->sample_steps, (long long)r->process_steps);
+    if (r->sample_guidance > 0 && r->net_classes == 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT,
+                        "sample.guidance=%g needs a class-conditional model: set net.classes",
+                        r->sample_guidance);
+    return EBB_OK;
+}
+
+ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
+{
+    if (r->data_size.count > 2)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "data.size has %d numbers: give height,width or one number",
+                        r->data_size.count);
+    EBB_TRY(check_shard(ctx, r));
+    EBB_TRY(check_levels(ctx, r));
+    if (r->process_beta_start > r->process_beta_end)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "process.beta_start=%g is above process.beta_end=%g",
+                        r->process_beta_start, r->process_beta_end);
+    return check_sampling(ctx, r);
+}
+
+int ebb_recipe_height(const ebb_recipe *r)
+{
+    return r->data_size.count > 0 ? r->data_size.at[0] : 0;
+}
+
+int ebb_recipe_width(const ebb_recipe *r)
+{
+    return r->data_size.count > 1 ? r->data_size.at[1] : ebb_recipe_height(r);
+}
+
+static ebb_unet_config unet_config(const ebb_recipe *r)
+{
+    ebb_unet_config unet = {
+        .channels = (int)r->data_channels,
+        .size_h = ebb_recipe_height(r),
+        .size_w = ebb_recipe_width(r),
+        .base = (int)r->net_base,
+        .levels = r->net_mult.count,
+        .blocks = (int)r->net_blocks,
+        .groups = (int)r->net_groups,
+        .eps = (float)r->net_norm_eps,
+        .classes = (int)r->net_classes,
+    };
+    for (int i = 0; i < r->net_mult.count; i++)
+        unet.mult[i] = r->net_mult.at[i];
+    for (int i = 0; i < r->net_attention.count; i++)
+        unet.attention[r->net_attention.at[i]] = 1;
+    return unet;
+}
+
+ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network *out)
+{
+    int64_t numbers = (int64_t)ebb_recipe_height(r) * ebb_recipe_width(r) * r->data_channels;
+    *out = (ebb_network){0};
+    if (numbers <= 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT,
+                        "data.size and data.channels are not known: set them, as data.size=32 "
+                        "data.channels=1");
+    if (numbers > INT32_MAX / 4)
+        return ebb_fail(ctx, EBB_E_ARGUMENT,
+                        "data.size and data.channels make %lld numbers a picture: too many",
+                        (long long)numbers);
+    EBB_TRY(check_levels(ctx, r));
+    if (strcmp(r->net_kind, "unet") == 0) {
+        out->kind = EBB_NET_UNET;
+        out->u.unet = unet_config(r);
+    } else {
+        out->kind = EBB_NET_MLP;
+        out->u.mlp = (ebb_mlp_config){.inputs = (int)numbers,
+                                      .width = (int)r->net_width,
+                                      .depth = (int)r->net_depth,
+                                      .time_dim = (int)r->net_time_dim,
+                                      .classes = (int)r->net_classes};
+    }
+    return EBB_OK;
+}
+
+ebb_status ebb_recipe_schedule(ebb_context *ctx, const ebb_recipe *r, ebb_schedule *out)
+{
+    ebb_schedule_kind kind = strcmp(r->process_schedule, "cosine") == 0 ? EBB_SCHEDULE_COSINE
+                                                                        : EBB_SCHEDULE_LINEAR;
+    return ebb_schedule_create(ctx, kind, (int)r->process_steps, r->process_beta_start, r->process_beta_end,
+                               out);
+}
+
+ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *r, ebb_dataset *out)
+{
+    char path[2 * EBB_TEXT_MAX] = "", labels[2 * EBB_TEXT_MAX] = "";
+    bool files = strcmp(r->data_kind, "synthetic") != 0 && strcmp(r->data_kind, "ring") != 0;
+    *out = (ebb_dataset){0};
+    if (files)
+        EBB_TRY(ebb_dataset_find(ctx, r->data_path, r->directory, path, sizeof path));
+    if (files && *r->data_labels != 0 && strcmp(r->data_kind, "png") != 0)
+        EBB_TRY(ebb_dataset_find(ctx, r->data_labels, r->directory, labels, sizeof labels));
+    ebb_dataset_options options = {
+        .kind = r->data_kind,
+        .path = files ? path : r->data_kind,
+        .labels = labels,
+        .height = ebb_recipe_height(r),
+        .width = ebb_recipe_width(r),
+        .channels = (int)r->data_channels,
+        .classes = (int)r->net_classes,
+        .limit = r->data_limit,
+        .seed = (uint64_t)r->train_seed,
+    };
+    return ebb_dataset_open(ctx, &options, out);
+}
+
+void ebb_recipe_resolve(ebb_recipe *r, const ebb_dataset *data)
+{
+    r->data_size = (ebb_key_INTS){2, {data->height, data->width}};
+    r->data_channels = data->channels;
+}
+
+ebb_status ebb_recipe_complete(ebb_context *ctx, ebb_recipe *r)
+{
+    ebb_dataset data;
+    if (ebb_recipe_height(r) > 0 && r->data_channels > 0)
+        return EBB_OK;
+    EBB_TRY(ebb_recipe_dataset(ctx, r, &data));
+    ebb_recipe_resolve(r, &data);
+    ebb_dataset_free(&data);
+    return EBB_OK;
+}
