@@ -95,7 +95,7 @@ VEC vf sin_shifted(vf x, uint32_t quadrants)
 {
     vf shifted = vf_step_fma(x, vf_set1(TWO_OVER_PI), ROUND_MAGIC), n = vf_sub(shifted, vf_set1(ROUND_MAGIC));
     vf r = vf_fnma(n, vf_set1(PI_HALF_2), vf_fnma(n, vf_set1(PI_HALF_1), x));
-    r = vf_at_most(vf_at_least(vf_fnma(n, vf_set1(PI_HALF_3), r), -0.8f), 0.8f);
+    r = vf_at_most(vf_at_least(vf_fnma(n, vf_set1(PI_HALF_3), r), -1.1f), 1.1f);
     return sin_choose(sin_reduced(r), cos_reduced(r), vi_add(vf_bits(shifted), vi_set1(quadrants)));
 }
 

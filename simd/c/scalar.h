@@ -116,7 +116,7 @@ static inline float sin_shifted(float x, uint32_t quadrants)
 {
     float shifted = fmaf(x, TWO_OVER_PI, ROUND_MAGIC), n = shifted - ROUND_MAGIC;
     float r = fmaf(-n, PI_HALF_3, fmaf(-n, PI_HALF_2, fmaf(-n, PI_HALF_1, x)));
-    return sin_quadrant(at_most(at_least(r, -0.8f), 0.8f), float_bits(shifted) + quadrants);
+    return sin_quadrant(at_most(at_least(r, -1.1f), 1.1f), float_bits(shifted) + quadrants);
 }
 
 /* 1/(1 + e^-x); the clamps make the scale 0 or infinite, hence the result exactly 1 or 0 */
