@@ -31,7 +31,8 @@ unsigned ebb_cpu_isas(void)
     if (!has_bits(xcr0, XCR0_AVX) || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !has_bits(b, bit_AVX2))
         return 0;
     unsigned isas = 1u << EBB_ISA_AVX2;
-    if (!has_bits(xcr0, XCR0_AVX512) || !has_bits(b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL))
+    const unsigned avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    if (!has_bits(xcr0, XCR0_AVX512) || !has_bits(b, avx512))
         return isas;
     isas |= 1u << EBB_ISA_AVX512;
     const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;  /* of EDX */

@@ -184,7 +184,8 @@ static void slab_stats(const ebb_norm_shape *s, size_t first, size_t last, float
 }
 
 /* ---- forward -------------------------------------------------------------------------------- */
-VEC void apply(const int vectors, const strip *t, const bool silu, const coefficients *k, float *y, const float *x)
+VEC void apply(const int vectors, const strip *t, const bool silu, const coefficients *k, float *y,
+               const float *x)
 {
     vf centre[STRIP], gain[STRIP], constant[STRIP];
     load_channels(vectors, centre, &k->centre);
@@ -200,8 +201,8 @@ VEC void apply(const int vectors, const strip *t, const bool silu, const coeffic
     }
 }
 
-void EBB_INSTANCE(norm_f32)(const ebb_norm_shape *s, float *y, float *stats, const float *x, const float *shift,
-                            const float *gamma, const float *beta)
+void EBB_INSTANCE(norm_f32)(const ebb_norm_shape *s, float *y, float *stats, const float *x,
+                            const float *shift, const float *gamma, const float *beta)
 {
     coefficients k;
     for (size_t first = 0, last; first < (size_t)s->groups; first = last) {
@@ -340,9 +341,9 @@ static void slab_dx(const adjoint *a, size_t begin, size_t end)
     }
 }
 
-void EBB_INSTANCE(norm_vjp_f32)(const ebb_norm_shape *s, float *dx, float *dshift, float *dgamma, float *dbeta,
-                                const float *x, const float *shift, const float *dy, const float *stats,
-                                const float *gamma, const float *beta, void *scratch)
+void EBB_INSTANCE(norm_vjp_f32)(const ebb_norm_shape *s, float *dx, float *dshift, float *dgamma,
+                                float *dbeta, const float *x, const float *shift, const float *dy,
+                                const float *stats, const float *gamma, const float *beta, void *scratch)
 {
     const adjoint a = {s, dx, dshift, dgamma, dbeta, x, shift, dy, stats, gamma, beta, scratch};
     for (size_t first = 0, last; first < (size_t)s->groups; first = last) {

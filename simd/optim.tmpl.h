@@ -20,7 +20,8 @@ VEC vf adamw_ema(vf ema, vf p, const ebb_adamw *h)
     return vf_fma(vf_set1(1.0f - h->ema_keep), vf_sub(p, ema), ema);
 }
 
-void EBB_INSTANCE(adamw_f32)(size_t n, float *p, float *m, float *v, float *ema, const float *g, const ebb_adamw *h)
+void EBB_INSTANCE(adamw_f32)(size_t n, float *p, float *m, float *v, float *ema, const float *g,
+                             const ebb_adamw *h)
 {
     const ebb_adamw k = *h;  /* stores through float pointers cannot change a copy */
     size_t i = 0;

@@ -9,7 +9,8 @@ typedef struct words {
 /* Ten rounds on counters block, block+1, ... */
 VEC words philox(const ebb_rng_at *at, uint32_t block)
 {
-    words w = {{vi_add(vi_set1(block), vi_iota()), vi_set1(at->sample), vi_set1(at->step), vi_set1(at->stream)}};
+    words w = {{vi_add(vi_set1(block), vi_iota()), vi_set1(at->sample), vi_set1(at->step),
+                vi_set1(at->stream)}};
     uint32_t key0 = (uint32_t)at->seed, key1 = (uint32_t)(at->seed >> 32);
 #pragma GCC unroll 10
     for (int round = 0; round < 10; round++) {

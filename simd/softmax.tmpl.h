@@ -70,7 +70,8 @@ VEC vf softmax_vjp_vector(vf y, vf dy, float scale, float dot)
     return vf_mul(vf_mul(vf_set1(scale), y), vf_sub(dy, vf_set1(dot)));
 }
 
-void EBB_INSTANCE(softmax_vjp_f32)(size_t rows, size_t n, float *dx, const float *y, const float *dy, float scale)
+void EBB_INSTANCE(softmax_vjp_f32)(size_t rows, size_t n, float *dx, const float *y, const float *dy,
+                                   float scale)
 {
     for (size_t r = 0; r < rows; r++, dx += n, y += n, dy += n) {
         float dot = EBB_INSTANCE(dot_f32)(n, y, dy);

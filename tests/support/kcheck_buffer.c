@@ -142,8 +142,8 @@ void kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const f
         memcpy(&b, &got[i], sizeof b);
         if (a != b && !(is_nan_bits(a) && is_nan_bits(b))) {
             if (++k->failures <= 20)
-                printf("  %s %s %s: element %zu of %zu is %a (%08x), simd/c has %a (%08x)\n", ebb_isa_name(k->isa),
-                       kernel, shape_text, i, n, (double)got[i], b, (double)want[i], a);
+                printf("  %s %s %s: element %zu of %zu is %a (%08x), simd/c has %a (%08x)\n",
+                       ebb_isa_name(k->isa), kernel, shape_text, i, n, (double)got[i], b, (double)want[i], a);
             return;
         }
     }

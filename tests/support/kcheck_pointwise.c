@@ -6,8 +6,10 @@
 
 enum { SMALL = 131 };
 
+typedef void sized_case(kcheck *k, const char *name, size_t offset, size_t n);
+
 /* Calls `one` with each n up to SMALL and some larger ones. */
-static void each_size(kcheck *k, const char *name, size_t offset, void (*one)(kcheck *, const char *, size_t, size_t))
+static void each_size(kcheck *k, const char *name, size_t offset, sized_case *one)
 {
     for (size_t n = 0; n < SMALL; n++) {
         one(k, name, offset, n);

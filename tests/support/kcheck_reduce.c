@@ -7,7 +7,10 @@ enum { SMALL = 200 };
 
 static size_t length(kcheck *k, int i) { return i < SMALL ? (size_t)i : 500 + kcheck_below(k, 4000); }
 
-static float *numbers(kcheck *k, size_t n, int i) { return i % 8 == 7 ? kcheck_special(k, n) : kcheck_in(k, n); }
+static float *numbers(kcheck *k, size_t n, int i)
+{
+    return i % 8 == 7 ? kcheck_special(k, n) : kcheck_in(k, n);
+}
 
 void kcheck_REDUCE(kcheck *k, const char *name, size_t offset)
 {
@@ -48,7 +51,8 @@ void kcheck_COLSUM(kcheck *k, const char *name, size_t offset)
         for (size_t rows = 0; rows < 4; rows++)
             colsum(k, name, offset, rows, cols, cols + rows % 3);
     for (int i = 0; i < 20; i++) {
-        size_t cols = 1 + kcheck_below(k, 150), rows = 4 + kcheck_below(k, 60), ldx = cols + kcheck_below(k, 20);
+        size_t cols = 1 + kcheck_below(k, 150), rows = 4 + kcheck_below(k, 60);
+        size_t ldx = cols + kcheck_below(k, 20);
         colsum(k, name, offset, rows, cols, ldx);
     }
 }

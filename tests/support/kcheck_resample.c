@@ -49,7 +49,8 @@ static double reference_normal(const ebb_rng_at *at, size_t i, double *error)
     philox4x32_ctr_t counter = { { (uint32_t)(i / 4), at->sample, at->step, at->stream } };
     philox4x32_ctr_t words = philox4x32_R(10, counter, key);
     const uint32_t *pair = words.v + (i % 4 < 2 ? 0 : 2);
-    double u = (pair[0] + 0.5) * 0x1p-32, radius = sqrt(-2.0 * log(u)), angle = 2 * 3.14159265358979323846 * 0x1p-32 * pair[1];
+    double u = (pair[0] + 0.5) * 0x1p-32, radius = sqrt(-2.0 * log(u));
+    double angle = 2 * 3.14159265358979323846 * 0x1p-32 * pair[1];
     *error = fmin(0x1p-25 / (u * radius), 0x1p-12) + 0x1p-21 * radius;
     return radius * (i % 2 ? sin(angle) : cos(angle));
 }
