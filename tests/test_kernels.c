@@ -1,0 +1,282 @@
+/* test_kernels.c: simd/c, the specification itself, against the definitions in double precision.
+ *
+ * kcheck compares all ISAs with simd/c; here simd/c is compared with mathematics: norm and softmax with
+ * their formulas, adjoints with <u, J v> = <J'u, v> by central differences, AdamW with its algorithm.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "simd.h"
+
+enum { MAX = 4096 };
+
+static const ebb_kernels *spec(void) { return ebb_kernels_get(EBB_ISA_C); }
+
+static void fill(float *x, size_t n, uint32_t sample)
+{
+    const ebb_rng_at at = {.seed = 7, .sample = sample};
+    spec()->normal_f32(n, x, &at);
+}
+
+static void expect_near(double got, double want, double allowed, const char *what)
+{
+    if (!(fabs(got - want) <= allowed))
+        fail_msg("%s: %.9g, expected %.9g within %.2g", what, got, want, allowed);
+}
+
+/* ---- norm ----------------------------------------------------------------------------------- */
+/* y, in double precision, from the definition. */
+static void norm_reference(const ebb_norm_shape *s, double *y, const double *x, const float *shift,
+                           const float *gamma, const float *beta)
+{
+    int width = s->channels / s->groups;
+    for (int g = 0; g < s->groups; g++) {
+        double mean = 0, var = 0, count = (double)s->pixels * width;
+        for (int p = 0; p < s->pixels; p++)
+            for (int c = g * width; c < (g + 1) * width; c++)
+                mean += (x[p * s->channels + c] + shift[c]) / count;
+        for (int p = 0; p < s->pixels; p++)
+            for (int c = g * width; c < (g + 1) * width; c++)
+                var += pow(x[p * s->channels + c] + shift[c] - mean, 2) / count;
+        for (int p = 0; p < s->pixels; p++) {
+            for (int c = g * width; c < (g + 1) * width; c++) {
+                double u = x[p * s->channels + c] + shift[c];
+                double z = gamma[c] * (u - mean) / sqrt(var + s->eps) + beta[c];
+                y[p * s->channels + c] = s->silu ? z / (1 + exp(-z)) : z;
+            }
+        }
+    }
+}
+
+typedef struct norm_data {
+    float x[MAX], y[MAX], dy[MAX], dx[MAX], stats[128], shift[64], gamma[64], beta[64];
+    float dshift[64], dgamma[64], dbeta[64], scratch[256];
+    double in[MAX], out[MAX], up[MAX], down[MAX];
+} norm_data;
+
+static void norm_setup(norm_data *d, const ebb_norm_shape *s)
+{
+    int n = s->pixels * s->channels;
+    fill(d->x, n, 1);
+    fill(d->dy, n, 2);
+    fill(d->shift, 64, 3);
+    fill(d->gamma, 64, 4);
+    fill(d->beta, 64, 5);
+    for (int i = 0; i < n; i++)
+        d->in[i] = d->x[i] += 3.0f;  /* a mean that the variance must not feel */
+    for (int i = 0; i < 64; i++)
+        d->dgamma[i] = d->dbeta[i] = 0.5f;
+}
+
+static void check_norm(const ebb_norm_shape *s)
+{
+    static norm_data d;
+    norm_setup(&d, s);
+    spec()->norm_f32(s, d.y, d.stats, d.x, d.shift, d.gamma, d.beta);
+    norm_reference(s, d.out, d.in, d.shift, d.gamma, d.beta);
+    for (int i = 0; i < s->pixels * s->channels; i++)
+        expect_near(d.y[i], d.out[i], 1e-5, "norm");
+}
+
+/* <dy, y(x + h v) - y(x - h v)> / 2h */
+static double slope_along(norm_data *d, const ebb_norm_shape *s, const float *v)
+{
+    double h = 1e-5, sum = 0;
+    int n = s->pixels * s->channels;
+    for (int i = 0; i < n; i++)
+        d->in[i] = d->x[i] + h * v[i];
+    norm_reference(s, d->up, d->in, d->shift, d->gamma, d->beta);
+    for (int i = 0; i < n; i++)
+        d->in[i] = d->x[i] - h * v[i];
+    norm_reference(s, d->down, d->in, d->shift, d->gamma, d->beta);
+    for (int i = 0; i < n; i++)
+        sum += d->dy[i] * (d->up[i] - d->down[i]) / (2 * h);
+    return sum;
+}
+
+/* d<dy, y>/d(parameter), by central differences in one f32 parameter */
+static double slope_in(norm_data *d, const ebb_norm_shape *s, float *parameter)
+{
+    float kept = *parameter, h = 0x1p-10f;
+    double sum = 0;
+    for (int i = 0; i < s->pixels * s->channels; i++)
+        d->in[i] = d->x[i];
+    *parameter = kept + h;
+    double step = *parameter;
+    norm_reference(s, d->up, d->in, d->shift, d->gamma, d->beta);
+    *parameter = kept - h;
+    step -= *parameter;
+    norm_reference(s, d->down, d->in, d->shift, d->gamma, d->beta);
+    *parameter = kept;
+    for (int i = 0; i < s->pixels * s->channels; i++)
+        sum += d->dy[i] * (d->up[i] - d->down[i]) / step;
+    return sum;
+}
+
+static void check_norm_vjp(const ebb_norm_shape *s)
+{
+    static norm_data d;
+    static float v[MAX];
+    int n = s->pixels * s->channels;
+    double dot = 0, size = 0;
+    norm_setup(&d, s);
+    spec()->norm_f32(s, d.y, d.stats, d.x, d.shift, d.gamma, d.beta);
+    spec()->norm_vjp_f32(s, d.dx, d.dshift, d.dgamma, d.dbeta, d.x, d.shift, d.dy, d.stats, d.gamma, d.beta,
+                         d.scratch);
+    fill(v, n, 6);
+    for (int i = 0; i < n; i++) {
+        dot += d.dx[i] * v[i];
+        size += fabs(d.dx[i] * v[i]);
+    }
+    expect_near(dot, slope_along(&d, s, v), 1e-5 * size, "norm_vjp dx");
+    for (int c = 0; c < s->channels; c += 3) {
+        expect_near(d.dgamma[c] - 0.5, slope_in(&d, s, &d.gamma[c]), 2e-4 * s->pixels, "norm_vjp dgamma");
+        expect_near(d.dbeta[c] - 0.5, slope_in(&d, s, &d.beta[c]), 2e-4 * s->pixels, "norm_vjp dbeta");
+        expect_near(d.dshift[c], slope_in(&d, s, &d.shift[c]), 2e-4 * s->pixels, "norm_vjp dshift");
+    }
+}
+
+static void test_norm(void **state)
+{
+    static const ebb_norm_shape shapes[] = {
+        {64, 64, 32, 1e-5f, true}, {49, 6, 2, 1e-3f, false}, {16, 15, 5, 1e-5f, true}, {5, 7, 7, 0.1f, true},
+        {9, 12, 1, 1e-5f, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        check_norm(&shapes[i]);
+        check_norm_vjp(&shapes[i]);
+    }
+}
+
+/* ---- softmax -------------------------------------------------------------------------------- */
+static void softmax_reference(size_t n, double *y, const float *x, double scale)
+{
+    double max = -INFINITY, sum = 0;
+    for (size_t j = 0; j < n; j++)
+        max = fmax(max, scale * x[j]);
+    for (size_t j = 0; j < n; j++)
+        sum += y[j] = exp(scale * x[j] - max);
+    for (size_t j = 0; j < n; j++)
+        y[j] /= sum;
+}
+
+static void test_softmax(void **state)
+{
+    enum { N = 131 };
+    float x[2 * N], y[2 * N], dy[2 * N], dx[2 * N];
+    (void)state;
+    fill(x, 2 * N, 1);
+    fill(dy, 2 * N, 2);
+    spec()->softmax_f32(2, N, y, x, 2.5f);
+    spec()->softmax_vjp_f32(2, N, dx, y, dy, 2.5f);
+    for (size_t r = 0; r < 2; r++) {
+        double want[N], dot = 0;
+        softmax_reference(N, want, x + r * N, 2.5);
+        for (size_t j = 0; j < N; j++)
+            dot += want[j] * dy[r * N + j];
+        for (size_t j = 0; j < N; j++) {
+            expect_near(y[r * N + j], want[j], 1e-6 * want[j], "softmax");
+            expect_near(dx[r * N + j], 2.5 * want[j] * (dy[r * N + j] - dot), 1e-5 * want[j], "softmax_vjp");
+        }
+    }
+}
+
+/* A masked score takes no part at all; nothing but masks, or a NaN, is NaN. */
+static void test_softmax_masks(void **state)
+{
+    float masked[4] = {1, -INFINITY, 1, -1000}, none[2] = {-INFINITY, -INFINITY}, bad[3] = {1, NAN, 2};
+    (void)state;
+    spec()->softmax_f32(1, 4, masked, masked, 1.0f);
+    spec()->softmax_f32(1, 2, none, none, 1.0f);
+    spec()->softmax_f32(1, 3, bad, bad, 1.0f);
+    assert_true(masked[0] == 0.5f && masked[1] == 0.0f && masked[2] == 0.5f && masked[3] == 0.0f);
+    assert_true(isnan(none[0]) && isnan(none[1]));
+    assert_true(isnan(bad[0]) && isnan(bad[1]) && isnan(bad[2]));
+}
+
+/* ---- sums, resampling, optimiser -------------------------------------------------------------- */
+static void test_sums(void **state)
+{
+    static float x[MAX], y[MAX];
+    double sum = 0, squares = 0, dot = 0;
+    (void)state;
+    fill(x, MAX, 1);
+    fill(y, MAX, 2);
+    for (int i = 0; i < MAX - 5; i++) {
+        sum += x[i];
+        squares += (double)x[i] * x[i];
+        dot += (double)x[i] * y[i];
+    }
+    expect_near(spec()->sum_f32(MAX - 5, x), sum, 1e-3, "sum");
+    expect_near(spec()->sumsq_f32(MAX - 5, x), squares, 1e-3, "sumsq");
+    expect_near(spec()->dot_f32(MAX - 5, x, y), dot, 1e-3, "dot");
+}
+
+static void test_down2_is_the_adjoint_of_up2(void **state)
+{
+    enum { H = 3, W = 5, C = 7, N = H * W * C };
+    float x[N], up[4 * N], u[4 * N], down[N];
+    double left = 0, right = 0;
+    (void)state;
+    fill(x, N, 1);
+    fill(u, 4 * N, 2);
+    spec()->up2_f32(H, W, C, up, x);
+    spec()->down2_f32(H, W, C, down, u);
+    for (int i = 0; i < 4 * N; i++)
+        left += (double)up[i] * u[i];
+    for (int i = 0; i < N; i++)
+        right += (double)down[i] * x[i];
+    expect_near(left, right, 1e-4, "<u, up2 x>");
+    assert_true(up[(2 * W + 1) * C + 2] == x[2]);  /* row 1, column 1 of y is pixel 0 */
+}
+
+/* Ten steps against Loshchilov & Hutter 2019, algorithm 2, in double precision. */
+static void test_adamw(void **state)
+{
+    enum { N = 37 };
+    float p[N], m[N] = {0}, v[N] = {0}, ema[N], g[N];
+    double P[N], M[N] = {0}, V[N] = {0}, E[N];
+    ebb_adamw h = {.lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f, .weight_decay = 0.1f,
+                   .grad_scale = 0.5f, .ema_keep = 0.95f};
+    (void)state;
+    fill(p, N, 1);
+    for (int i = 0; i < N; i++)
+        P[i] = E[i] = ema[i] = p[i];
+    for (int step = 1; step <= 10; step++) {
+        fill(g, N, 1 + (uint32_t)step);
+        h.bias1 = (float)(1 / (1 - pow(h.beta1, step)));
+        h.bias2 = (float)(1 / (1 - pow(h.beta2, step)));
+        spec()->adamw_f32(N, p, m, v, ema, g, &h);
+        for (int i = 0; i < N; i++) {
+            double grad = 0.5 * g[i];
+            M[i] = h.beta1 * M[i] + (1.0 - h.beta1) * grad;
+            V[i] = h.beta2 * V[i] + (1.0 - h.beta2) * grad * grad;
+            double update = M[i] / (1 - pow(h.beta1, step)) / (sqrt(V[i] / (1 - pow(h.beta2, step))) + h.eps);
+            P[i] -= h.lr * (update + h.weight_decay * P[i]);
+            E[i] = h.ema_keep * E[i] + (1.0 - h.ema_keep) * P[i];
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        expect_near(p[i], P[i], 2e-6, "weights");
+        expect_near(ema[i], E[i], 2e-6, "EMA");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_softmax_masks),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_down2_is_the_adjoint_of_up2),
+        cmocka_unit_test(test_adamw),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
