@@ -1,0 +1,83 @@
+/* cli.h: what the commands of the ebb program share.
+ *
+ * One file a command. The program sees the public header only; it alone prints and exits. Results go to
+ * stdout (with --json as one line of JSON), progress and errors to stderr.
+ */
+#ifndef EBB_CLI_H
+#define EBB_CLI_H
+
+#include <jansson.h>
+#include <popt.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ebb.h"
+
+enum { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 3 };
+
+typedef struct cli_command {
+    const char *name, *summary;
+    const char *arguments;                       /* after the options in the usage line */
+    const char *examples;                        /* lines for --help */
+    int (*run)(const struct cli_command *self, int argc, const char **argv);
+    void (*more_help)(FILE *out);                /* NULL: none */
+} cli_command;
+
+extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_recipes;
+
+/* ---- line.c: options and arguments ------------------------------------------------------------ */
+/* Options that every command has; members are set by cli_line_read. */
+typedef struct cli_common_options { int json, threads, help; } cli_common_options;
+extern cli_common_options cli_common;
+#define CLI_COMMON_OPTIONS                                                                             \
+    {"threads", 0, POPT_ARG_INT, &cli_common.threads, 0, "threads (default: all cores)", "T"},         \
+    {"json", 0, POPT_ARG_NONE, &cli_common.json, 0, "print the result as one line of JSON", NULL},     \
+    {"help", 'h', POPT_ARG_NONE, &cli_common.help, 0, "print this help", NULL}, POPT_TABLEEND
+
+typedef struct cli_line { poptContext popt; const char **rest; int count; } cli_line;
+/* Reads options into their variables; what is left is in rest[0..count). False: *code is the exit code
+ * (help was printed, or a usage error). Free in both cases. */
+bool cli_line_read(cli_line *line, const cli_command *command, const struct poptOption *options, int argc,
+                   const char **argv, int *code);
+void cli_line_free(cli_line *line);
+/* The name of the list (ended by NULL) nearest to `word`, or NULL when none is near. */
+const char *cli_nearest(const char *word, const char *const *names);
+/* A recipe from rest: [RECIPE] [key=value ...]; `fallback` when there is no RECIPE (NULL: one is needed).
+ * NULL: the message was printed and *code is the exit code. */
+ebb_recipe *cli_recipe_read(ebb_context *ctx, const cli_line *line, const char *fallback, int *code);
+
+/* ---- say.c: messages and results ---------------------------------------------------------------- */
+/* "ebb: message" on stderr; return CLI_ERROR and CLI_USAGE. */
+int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The context's message; CLI_USAGE for unknown keys and names, else CLI_ERROR. */
+int cli_fail_context(const ebb_context *ctx, ebb_status status);
+/* A context with --threads, or NULL with *code set. */
+ebb_context *cli_context(int *code);
+/* Parses and frees what the library returned; NULL with a message when it is not JSON. */
+json_t *cli_json_take(char *text);
+/* For --help: name and help of each entry of a list of the library. */
+void cli_help_list(FILE *out, const char *title, ebb_status (*list)(ebb_context *, char **));
+/* One line of JSON on stdout. */
+void cli_json_print(const json_t *json);
+/* For people: "key: value" lines, nested by indentation; arrays of objects as tables. */
+void cli_json_show(const json_t *json, int indent);
+void cli_table(const json_t *rows, int indent);
+
+/* ---- progress.c -------------------------------------------------------------------------------- */
+/* One line on stderr: rewritten in place on a terminal, else a new line every few seconds. `last`: print
+ * in any case, and end the line. */
+void cli_progress(bool last, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Ends a line that is being rewritten. */
+void cli_progress_end(void);
+/* mm:ss, or h:mm:ss */
+const char *cli_duration(double seconds, char buffer[32]);
+double cli_seconds(void);
+
+/* ---- stop.c ------------------------------------------------------------------------------------ */
+/* From now on the first SIGINT, SIGTERM or SIGHUP only sets a flag; a second one ends the program. */
+void cli_stop_catch(void);
+bool cli_stopped(void);
+
+#endif

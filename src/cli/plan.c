@@ -1,0 +1,84 @@
+/* plan.c: ebb plan: shows each step that a recipe's training, or evaluation, runs through. */
+#include "cli/cli.h"
+
+static struct { int eval; } given;
+
+static const struct poptOption options[] = {
+    {"eval", 0, POPT_ARG_NONE, &given.eval, 0, "the plan of evaluation instead of training", NULL},
+    CLI_COMMON_OPTIONS,
+};
+
+/* One step as a row of the table: MFLOP instead of FLOPs, lifetime as "first-last" (in steps). */
+static json_t *row_of(const json_t *step)
+{
+    static const char *const keep[] = {"step", "phase", "op", "shape", "backend", "implementation", "bytes"};
+    json_t *row = json_object();
+    for (size_t i = 0; i < sizeof keep / sizeof keep[0]; i++)
+        json_object_set(row, keep[i], json_object_get(step, keep[i]));
+    char text[64];
+    snprintf(text, sizeof text, "%.2f", (double)json_integer_value(json_object_get(step, "flops")) / 1e6);
+    json_object_set_new(row, "MFLOP", json_string(text));
+    const json_t *life = json_object_get(step, "lifetime");
+    snprintf(text, sizeof text, "%lld-%lld", (long long)json_integer_value(json_array_get(life, 0)),
+             (long long)json_integer_value(json_array_get(life, 1)));
+    json_object_set_new(row, "lifetime", json_string(life ? text : "kept"));
+    return row;
+}
+
+/* The table of steps, then the totals. */
+static void show(json_t *report)
+{
+    json_t *rows = json_array(), *step;
+    size_t i;
+    json_array_foreach(json_object_get(report, "steps"), i, step)
+        json_array_append_new(rows, row_of(step));
+    cli_table(rows, 0);
+    putchar('\n');
+    json_object_del(report, "steps");
+    cli_json_show(report, 0);
+    json_decref(rows);
+}
+
+static int plan(ebb_context *ctx, const cli_line *line)
+{
+    int code = CLI_OK;
+    ebb_recipe *recipe = cli_recipe_read(ctx, line, NULL, &code);
+    if (!recipe)
+        return code;
+    char *text;
+    ebb_status status = ebb_plan_report(ctx, recipe, given.eval, &text);
+    json_t *json = status == EBB_OK ? cli_json_take(text) : NULL;
+    if (status != EBB_OK)
+        code = cli_fail_context(ctx, status);
+    else if (!json)
+        code = CLI_ERROR;
+    else if (cli_common.json)
+        cli_json_print(json);
+    else
+        show(json);
+    json_decref(json);
+    ebb_recipe_free(recipe);
+    return code;
+}
+
+static int run(const cli_command *self, int argc, const char **argv)
+{
+    cli_line line;
+    int code;
+    if (cli_line_read(&line, self, options, argc, argv, &code)) {
+        ebb_context *ctx = cli_context(&code);
+        if (ctx)
+            code = plan(ctx, &line);
+        ebb_context_free(ctx);
+    }
+    cli_line_free(&line);
+    return code;
+}
+
+const cli_command cli_plan = {
+    .name = "plan",
+    .summary = "shows the steps of a recipe: operation, shape, back end, bytes, FLOPs, lifetime",
+    .arguments = "RECIPE [key=value ...]",
+    .examples = "  ebb plan digits --eval\n  ebb plan unet-s train.batch=64 --json\n",
+    .run = run,
+};

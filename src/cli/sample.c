@@ -1,0 +1,255 @@
+/* sample.c: ebb sample: draws pictures from a model into a PNG grid or an npy array.
+ *
+ * Sample i of a seed is the same picture however many are drawn: --first makes a long series in parts.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static struct {
+    char *out, *class, *sampler, *seed;
+    long long n, first;
+    int steps, columns;
+    double guidance, eta;
+} given;
+
+static const struct poptOption options[] = {
+    {"out", 'o', POPT_ARG_STRING, &given.out, 0, "a grid (.png), or uint8 (N,H,W,C) (.npy)", "FILE"},
+    {"number", 'n', POPT_ARG_LONGLONG, &given.n, 0, "pictures (default 16, or 8 a class)", "N"},
+    {"class", 0, POPT_ARG_STRING, &given.class, 0, "draw this class, or the same number of each", "K|all"},
+    {"sampler", 0, POPT_ARG_STRING, &given.sampler, 0, "the method, see below", "S"},
+    {"steps", 0, POPT_ARG_INT, &given.steps, 0, "network evaluations a picture (default: the sampler's)",
+     "N"},
+    {"guidance", 0, POPT_ARG_DOUBLE, &given.guidance, 0, "classifier-free guidance weight (default 0)", "G"},
+    {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "ddim: noise from 0 (none) to 1 (ancestral)", "E"},
+    {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise (default 0)", "K"},
+    {"first", 0, POPT_ARG_LONGLONG, &given.first, 0, "index of the first picture of the seed (default 0)",
+     "I"},
+    {"columns", 0, POPT_ARG_INT, &given.columns, 0, "pictures in a row of the grid", "C"},
+    CLI_COMMON_OPTIONS,
+};
+
+static void more_help(FILE *out)
+{
+    char title[64];
+    snprintf(title, sizeof title, "Samplers (default %s)", ebb_sample_defaults().sampler);
+    cli_help_list(out, title, ebb_sampler_list);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n > m && strcmp(text + n - m, end) == 0;
+}
+
+/* The output's folder must take a file: better to know before the work than after it. */
+static int check_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int n = slash ? (int)(slash - path) : 0;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (n ? n : 1) : 1, slash ? path : ".");
+    if (access(folder, W_OK | X_OK) == 0)
+        return CLI_OK;
+    return cli_fail("cannot write %s: folder %s: %s", path, folder, strerror(errno));
+}
+
+static int check(const cli_line *line)
+{
+    if (line->count != 1)
+        return cli_fail_usage(line->count ? "one model at a time: \"%s\" is one too many"
+                                          : "which model? give the path of a model.safetensors%s",
+                              line->count ? line->rest[1] : "");
+    if (!given.out)
+        return cli_fail_usage("where to? give -o FILE.png or -o FILE.npy");
+    if (!ends_with(given.out, ".png") && !ends_with(given.out, ".npy"))
+        return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
+    if (given.n < 0 || given.n > INT_MAX || given.first < 0 || given.steps < 0 || given.columns < 0)
+        return cli_fail_usage("-n, --first, --steps and --columns take numbers from 0 to 2147483647");
+    if (!isfinite(given.guidance) || !isfinite(given.eta))
+        return cli_fail_usage("--guidance and --eta take finite numbers");
+    return check_folder(given.out);
+}
+
+static int on_progress(void *start, int64_t done, int64_t total)
+{
+    char left[32];
+    double gone = cli_seconds() - *(double *)start;
+    cli_progress(done == total, "sampling  evaluation %lld/%lld  left %s", (long long)done, (long long)total,
+                 cli_duration(gone / (double)done * (double)(total - done), left));
+    return cli_stopped();
+}
+
+/* --class, --seed and the number of pictures. */
+static int read_options(const ebb_model_shape *shape, ebb_sample_options *o)
+{
+    char *end;
+    errno = 0;
+    if (given.seed) {
+        o->seed = strtoull(given.seed, &end, 10);
+        if (errno || *end || end == given.seed || given.seed[0] == '-')
+            return cli_fail_usage("--seed %s: give a whole number from 0 to 18446744073709551615",
+                                  given.seed);
+    }
+    if (given.class && shape->classes == 0)
+        return cli_fail_usage("--class %s: this model knows no classes", given.class);
+    if (given.class && strcmp(given.class, "all") != 0) {
+        long label = strtol(given.class, &end, 10);
+        if (*end || end == given.class || label < 0 || label >= shape->classes)
+            return cli_fail_usage("--class %s: give a number from 0 to %d, or all", given.class,
+                                  shape->classes - 1);
+        o->label = (int)label;
+    } else if (given.class) {
+        o->label = EBB_LABEL_ALL;
+    }
+    o->n = given.n ? given.n : o->label == EBB_LABEL_ALL ? 8 * (int64_t)shape->classes : 16;
+    if (o->label == EBB_LABEL_ALL && o->n % shape->classes != 0)
+        return cli_fail_usage("-n %lld: with --class all give a multiple of the %d classes", (long long)o->n,
+                              shape->classes);
+    return CLI_OK;
+}
+
+/* Pictures in a row: with all classes a divisor of the pictures of one, so that no row mixes two. */
+static int grid_columns(const ebb_sample_options *o, int classes)
+{
+    int64_t block = o->label == EBB_LABEL_ALL ? o->n / classes : o->n, columns = given.columns;
+    if (columns == 0 && o->label == EBB_LABEL_ALL)
+        for (columns = block < 32 ? block : 32; block % columns != 0;)
+            columns--;
+    else if (columns == 0)
+        columns = (int64_t)ceil(sqrt((double)o->n));
+    if (o->label == EBB_LABEL_ALL && block % columns != 0) {
+        cli_fail_usage("--columns %lld does not divide the %lld pictures of a class", (long long)columns,
+                       (long long)block);
+        return 0;
+    }
+    return (int)columns;
+}
+
+static ebb_status write_grid(ebb_context *ctx, const ebb_sample_options *o, const ebb_model_shape *s,
+                             const uint8_t *bytes, int columns)
+{
+    if (o->label != EBB_LABEL_ALL)
+        return ebb_grid_write(ctx, given.out, bytes, o->n, s->height, s->width, s->channels, columns, NULL);
+    int64_t rows = o->n / columns, rows_of_class = rows / s->classes;
+    const char **labels = calloc((size_t)rows, sizeof *labels);
+    char (*names)[12] = calloc((size_t)s->classes, sizeof *names);
+    ebb_status status = EBB_E_MEMORY;
+    if (labels && names) {
+        for (int k = 0; k < s->classes; k++)
+            snprintf(names[k], sizeof names[k], "%d", k);
+        for (int64_t r = 0; r < rows; r++)
+            labels[r] = names[r / rows_of_class];
+        status =
+            ebb_grid_write(ctx, given.out, bytes, o->n, s->height, s->width, s->channels, columns, labels);
+    }
+    free(names);
+    free(labels);
+    return status;
+}
+
+static ebb_status write_pictures(ebb_context *ctx, const ebb_sample_options *o, const ebb_model_shape *s,
+                                 const uint8_t *bytes, int columns)
+{
+    const int64_t shape[4] = {o->n, s->height, s->width, s->channels};
+    if (columns == 0)
+        return ebb_npy_write_u8(ctx, given.out, bytes, 4, shape);
+    return write_grid(ctx, o, s, bytes, columns);
+}
+
+static void report_end(const ebb_sample_options *o, const ebb_model_shape *s, double seconds)
+{
+    if (cli_common.json) {
+        json_t *json =
+            json_pack("{s:s, s:[I,i,i,i], s:s, s:I, s:f, s:f}", "file", given.out, "shape", (json_int_t)o->n,
+                      s->height, s->width, s->channels, "sampler", o->sampler, "first", (json_int_t)o->first,
+                      "seconds", seconds, "images_per_second", (double)o->n / seconds);
+        cli_json_print(json);
+        json_decref(json);
+    } else {
+        printf("%s: %lld pictures in %.1f s\n", given.out, (long long)o->n, seconds);
+    }
+}
+
+static int draw(ebb_context *ctx, ebb_model *model, const ebb_model_shape *s, ebb_sample_options *o)
+{
+    int code = read_options(s, o), columns = 0;
+    if (code == CLI_OK && ends_with(given.out, ".png") && (columns = grid_columns(o, s->classes)) == 0)
+        code = CLI_USAGE;
+    if (code != CLI_OK)
+        return code;
+    size_t count = (size_t)o->n * (size_t)s->height * (size_t)s->width * (size_t)s->channels;
+    float *pixels = calloc(count, sizeof *pixels);
+    uint8_t *bytes = malloc(count);
+    double start = cli_seconds();
+    o->progress = on_progress;
+    o->user = &start;
+    cli_stop_catch();
+    if (!pixels || !bytes) {
+        code = cli_fail("no memory for %lld pictures: draw them in parts, with --first", (long long)o->n);
+    } else {
+        ebb_status status = ebb_sample(ctx, model, o, pixels);
+        if (status == EBB_OK) {
+            ebb_pixels_to_bytes(pixels, count, bytes);
+            status = write_pictures(ctx, o, s, bytes, columns);
+        }
+        if (cli_stopped() && status != EBB_OK)
+            code = (cli_fail("stopped; %s was not written", given.out), CLI_INTERRUPTED);
+        else if (status != EBB_OK)
+            code = cli_fail_context(ctx, status);
+        else
+            report_end(o, s, cli_seconds() - start);
+    }
+    free(bytes);
+    free(pixels);
+    return code;
+}
+
+static int sample(ebb_context *ctx, const char *path)
+{
+    ebb_sample_options o = ebb_sample_defaults();
+    ebb_model_shape shape = {.size = sizeof shape};
+    ebb_model *model = NULL;
+    ebb_status status = ebb_model_load(ctx, path, &model);
+    if (status == EBB_OK)
+        status = ebb_model_describe(model, &shape);
+    if (given.sampler)
+        o.sampler = given.sampler;
+    o.first = given.first;
+    o.steps = given.steps;
+    o.guidance = given.guidance;
+    o.eta = given.eta;
+    int code = status == EBB_OK ? draw(ctx, model, &shape, &o) : cli_fail_context(ctx, status);
+    ebb_model_free(model);
+    return code;
+}
+
+static int run(const cli_command *self, int argc, const char **argv)
+{
+    cli_line line;
+    int code;
+    if (cli_line_read(&line, self, options, argc, argv, &code) && (code = check(&line)) == CLI_OK) {
+        ebb_context *ctx = cli_context(&code);
+        if (ctx)
+            code = sample(ctx, line.rest[0]);
+        ebb_context_free(ctx);
+    }
+    cli_line_free(&line);
+    return code;
+}
+
+const cli_command cli_sample = {
+    .name = "sample",
+    .summary = "draws pictures from a model",
+    .arguments = "MODEL -o FILE.png|FILE.npy",
+    .examples =
+        "  ebb sample runs/digits/model.safetensors --class all -n 80 -o digits.png\n"
+        "  ebb sample runs/digits/model.safetensors -n 1000 --sampler ddim --steps 50 -o digits.npy\n",
+    .run = run,
+    .more_help = more_help,
+};
