@@ -1,0 +1,61 @@
+# usage.sh: help, versions, unknown words: exit codes 0 and 2, and "did you mean".
+. "$(dirname "$0")/lib.sh"
+
+expect 0 --version; prints 'ebb 0.'
+expect 0 --help; prints 'Usage: ebb COMMAND'
+expect 0 help; prints 'Usage: ebb COMMAND'
+for command in train sample info plan speed recipes; do
+    expect 0 $command --help; prints "Usage: ebb $command"; prints 'Examples:'; prints "  ebb $command"
+    prints '--json'
+    expect 0 help $command; prints "Usage: ebb $command"
+    expect 2 $command --no-such-option; says '--no-such-option'
+    expect 2 $command --threads=-1; says '--threads'
+    expect 2 $command --threads=many; says 'many'
+done
+expect 2
+expect 2 trian; says 'did you mean "train"'
+expect 2 help trian; says 'did you mean "train"'
+expect 2 xyzzy; says 'xyzzy'
+
+expect 2 train --resum=x; says 'did you mean --resume'
+expect 2 train; says '-o DIR'
+expect 2 train digits -o a --resume b; says '--resume'
+expect 2 train digits --resume b; says 'digits'
+expect 2 train digits train.stps=3 -o a; says 'train.steps'
+expect 1 train digits train.steps=soon -o a; says 'train.steps'
+expect 1 train digits train.steps=-1 -o a; says 'train.steps'
+absent a
+
+expect 2 sample; says 'which model'
+expect 2 sample a.safetensors; says '-o'
+expect 2 sample a.safetensors b.safetensors -o a.png; says 'b.safetensors'
+expect 2 sample a.safetensors -o a.jpg; says '.png or .npy'
+expect 2 sample a.safetensors -o a.png -n x; says 'x'
+expect 2 sample a.safetensors -o a.png -n -5; says '-n'
+expect 2 sample a.safetensors -o a.png --guidance nan; says '--guidance'
+expect 1 sample a.safetensors -o no/such/folder/a.png; says 'no/such/folder'
+absent a.png no
+
+expect 2 speed; says 'which recipe'
+expect 2 speed unet-s --train --eval; says 'one of them'
+expect 2 speed unet-s --precision f31; says 'f31'
+expect 2 plan; says 'which recipe'
+expect 2 info; says 'about what'
+
+expect 0 recipes; prints 'digits'; prints 'unet-s'
+expect 0 recipes --json; is_json
+expect 0 recipes --keys; prints 'train.steps'
+expect 0 recipes digits train.steps=7; prints '"steps": 7'
+expect 0 info cpu; prints 'threads'
+expect 0 info cpu --json; is_json
+
+# Output that cannot be written is an error, not a signal; a reader that went away too.
+"$EBB" recipes --keys >/dev/full 2>err
+[ $? = 1 ] || fail "stdout on a full disk: wrong exit code"
+says 'standard output'
+"$EBB" recipes --keys >&- 2>err
+[ $? = 1 ] || fail "closed stdout: wrong exit code"
+says 'standard output'
+{ sleep 0.2; "$EBB" recipes --keys 2>err; echo $? >code; } | true
+[ "$(cat code)" = 1 ] || fail "broken pipe: exit code $(cat code), expected 1"
+finish
