@@ -8,24 +8,23 @@ base='^(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|memalign|valloc|
 simd='^(ebb_.*|mem(cpy|move|set|cmp)|__mem(cpy|move|set)_chk|strcmp|strlen|fmaf?|sqrtf?|floorf?|ceilf?|truncf?|rintf?|nearbyintf?|fabsf?|fminf?|fmaxf?|ldexpf?|getauxval|sysctlbyname|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__tls_get_addr|__cpu_model|__cpu_indicator_init)$'
 instrumented='^(__(asan|ubsan|tsan|sanitizer|odr_asan)|_ITM_)'
 
-bad=0 count=0
-while read -r object; do
-    case $object in
-    */src/base/*) layer=base ;;
-    */simd/*) layer=simd ;;
-    *) layer=other ;;
-    esac
-    count=$((count + 1))
-    nm -u "$object" | awk -v object="$object" -v layer=$layer -v never="$never" -v base="$base" -v simd="$simd" \
-        -v instrumented="$instrumented" '
-        { name = $2; sub(/@.*/, "", name) }
-        name ~ instrumented { next }
-        name ~ never || (layer == "other" && name ~ base) || (layer == "simd" && name !~ simd) {
-            printf "%s calls %s\n", object, name
-            bad = 1
-        }
-        END { exit bad }' || bad=1
-done <"$1"
-[ $count -gt 0 ] || { echo "no objects in $1"; exit 1; }
-echo "$count objects read"
-exit $bad
+[ -s "$1" ] || { echo "no objects in $1"; exit 1; }
+xargs nm -A -u <"$1" | awk -v never="$never" -v base="$base" -v simd="$simd" -v instrumented="$instrumented" '
+    {
+        object = $1
+        sub(/:.*/, "", object)
+        name = $NF
+        sub(/@.*/, "", name)
+        simd_object = object ~ /\/simd\//
+        base_object = object ~ /\/src\/base\//
+    }
+    !(object in seen) { seen[object] = 1; count++ }
+    name ~ instrumented { next }
+    name ~ never || (simd_object && name !~ simd) || (!simd_object && !base_object && name ~ base) {
+        printf "%s calls %s\n", object, name
+        bad = 1
+    }
+    END {
+        printf "%d objects read\n", count
+        exit bad || !count
+    }'
