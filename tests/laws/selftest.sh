@@ -55,6 +55,10 @@ names 'int ebb_a(void) { return 1; } int helper(void) { return 1; }'
 expect 1 'foreign global name' sh "$laws/symbols.sh" api.h names.a names.so
 names 'int ebb_a(void) { return 1; } int ebb_b(void) { return 1; }'
 expect 1 'export without EBB_API' sh "$laws/symbols.sh" api.h names.a names.so
+names 'static int ebb_a(void) { return 1; } int ebb_b(void) { return ebb_a(); }'
+expect 1 'public function missing' sh "$laws/symbols.sh" api.h names.a names.so
+names 'int ebb_b(void); int ebb_a(void) { return ebb_b(); }'
+expect 1 'used, defined nowhere' sh "$laws/symbols.sh" api.h names.a names.so
 
 echo '#include <stdlib.h>
 void *ebb_a(void) { return malloc(3); }' | object src/base/a.c ''
