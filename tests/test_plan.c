@@ -169,7 +169,7 @@ static int random_problem(ebb_context *ctx, uint64_t seed, ebb_graph **g, ebb_va
     ebb_value x[MAX_OUTPUTS], dx[MAX_OUTPUTS];
     int ny, nx = 0;
     OK(ctx, ebb_graph_create(ctx, g));
-    ny = randgraph_make(*g, seed, 4 + (int)(seed % 26), y, 4);
+    ny = randgraph_make(*g, seed, 4 + (int)(seed % 26), EBB_OP_COUNT, y, 4);
     ebb_value total = ebb_sum_all(*g, y[0]);
     for (int i = 1; i < ny; i++)
         total = ebb_add(*g, total, ebb_sum_all(*g, ebb_sin(*g, y[i])));
