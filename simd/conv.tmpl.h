@@ -333,17 +333,35 @@ static void conv_dw_block(const ebb_conv_shape *s, const conv_block *b, const co
     }
 }
 
-void EBB_INSTANCE(conv_dw_f32)(const ebb_conv_shape *shape, float *dw, const float *x, const float *dy,
+/* Pixels as one row a block: the chain runs through. */
+static void conv_dw_pointwise(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
+                              bool accumulate, void *scratch)
+{
+    conv_scratch m = conv_carve(0, (size_t)CONV_PIXELS * EBB_PANEL, scratch);
+    for (int p = 0; p < s->h; p += CONV_PIXELS) {
+        int wide = s->h - p < CONV_PIXELS ? s->h - p : CONV_PIXELS;
+        ebb_conv_shape row = {1, 1, wide, s->ci, 1, wide, s->co, 1, 1, 1, 0, 0};
+        conv_block b = conv_block_out(&row);
+        conv_at at = {0, 1, 0, 1};
+        conv_dw_block(&row, &b, &at, &m, x + (size_t)p * s->ci, dw, dy + (size_t)p * s->co,
+                      accumulate || p > 0);
+    }
+}
+
+void EBB_INSTANCE(conv_dw_f32)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch)
 {
-    ebb_conv_shape s = *shape;
-    bool pointwise = conv_pointwise(shape, &s);
-    conv_block b = conv_block_out(&s);
-    conv_scratch m = conv_carve(pointwise ? 0 : b.floats, b.pixels * EBB_PANEL, scratch);
+    ebb_conv_shape flat;
+    if (conv_pointwise(s, &flat)) {
+        conv_dw_pointwise(&flat, dw, x, dy, accumulate, scratch);
+        return;
+    }
+    conv_block b = conv_block_out(s);
+    conv_scratch m = conv_carve(b.floats, b.pixels * EBB_PANEL, scratch);
     conv_at at = {0, b.pics, 0, b.rows};
     do {
-        size_t first = ((size_t)at.n * s.oh + at.y) * s.ow;
-        const float *a = conv_input(&s, &b, &at, x, m.window, pointwise);
-        conv_dw_block(&s, &b, &at, &m, a, dw, dy + first * s.co, accumulate || first > 0);
-    } while (conv_next(&at, &b, s.n, s.oh));
+        size_t first = ((size_t)at.n * s->oh + at.y) * s->ow;
+        const float *a = conv_input(s, &b, &at, x, m.window, false);
+        conv_dw_block(s, &b, &at, &m, a, dw, dy + first * s->co, accumulate || first > 0);
+    } while (conv_next(&at, &b, s->n, s->oh));
 }
