@@ -61,10 +61,10 @@ tile_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *
     } while (k);
 }
 
-/* R rows by V vectors; c: where sums are stored, and come from if they resume. */
+/* R rows by V vectors; c: where sums (+ bias, unless NULL) are stored, and come from if they resume. */
 static inline __attribute__((always_inline)) void
 tile_chain(const int R, const int V, float *const *c, bool resume, const float *const *a, const float *b,
-           const tile_walk *w)
+           const tile_walk *w, const float *bias)
 {
     vf s[TILE_ROWS][TILE_VECS];
     TILE_UNROLL
@@ -87,6 +87,13 @@ tile_chain(const int R, const int V, float *const *c, bool resume, const float *
         }
     }
     TILE_UNROLL
+    for (int v = 0; v < V && bias; v++) {
+        vf add = vf_load(bias + v * VW);
+        TILE_UNROLL
+        for (int r = 0; r < R; r++)
+            s[r][v] = vf_add(s[r][v], add);
+    }
+    TILE_UNROLL
     for (int r = 0; r < R; r++) {
         TILE_UNROLL
         for (int v = 0; v < V; v++)
@@ -95,12 +102,13 @@ tile_chain(const int R, const int V, float *const *c, bool resume, const float *
 }
 
 /* One function per tile size, so that the sums are registers in each. */
-typedef void tile_fn(float *const *c, bool resume, const float *const *a, const float *b, const tile_walk *w);
+typedef void tile_fn(float *const *c, bool resume, const float *const *a, const float *b, const tile_walk *w,
+                     const float *bias);
 #define TILE_FN(R, V) \
     static void tile_##R##_##V(float *const *c, bool resume, const float *const *a, const float *b, \
-                               const tile_walk *w) \
+                               const tile_walk *w, const float *bias) \
     { \
-        tile_chain(R, V, c, resume, a, b, w); \
+        tile_chain(R, V, c, resume, a, b, w, bias); \
     }
 #if TILE_VECS == 2
 #define TILE_COLUMNS(R) TILE_FN(R, 1) TILE_FN(R, 2)
@@ -142,7 +150,8 @@ static inline void tile_end(const tile_job *j, ptrdiff_t at, const float *sum, s
 static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum, size_t column,
                      size_t wide)
 {
-    bool direct = !j->bias && !j->residual && !j->sums && wide % VW == 0;
+    bool direct = !j->residual && !j->sums && wide % VW == 0;
+    const float *bias = direct && j->bias ? j->bias + column : NULL;
     const float *a[TILE_ROWS];
     float *c[TILE_ROWS];
     tile_walk k = j->k;
@@ -154,7 +163,7 @@ static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum,
         if (!direct && j->accumulate && !j->resume)
             memcpy(c[r], j->c + rows[r].c + column, wide * sizeof *sum);
     }
-    tile_fns[n - 1][(wide - 1) / VW](c, j->accumulate || j->resume, a, j->b + rows->b + column, &k);
+    tile_fns[n - 1][(wide - 1) / VW](c, j->accumulate || j->resume, a, j->b + rows->b + column, &k, bias);
     for (int r = 0; r < n && !direct && !j->pause; r++)
         tile_end(j, rows[r].c + (ptrdiff_t)column, c[r], column, wide);
 }
