@@ -53,8 +53,8 @@ static long check_isa(ebb_isa isa, const char *only)
         for (int pass = 0; pass < 2; pass++) {
             long before = k.failures;
             k.seed = 1000 * (uint64_t)i + pass;
-            k.front = pass == 1;
-            flush_denormals(pass == 1);
+            k.front = k.flush = pass == 1;
+            flush_denormals(k.flush);
             rows[i].generate(&k, rows[i].name, rows[i].offset);
             flush_denormals(false);
             if (k.failures != before)

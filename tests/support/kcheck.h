@@ -22,6 +22,7 @@ typedef struct kcheck {
     uint64_t seed;
     long cases, failures;
     bool front;            /* buffers start right after a guard page; else they end at one */
+    bool flush;            /* denormals are flushed to zero */
     kcheck_buffer buffer[KCHECK_BUFFERS];
 } kcheck;
 
