@@ -15,8 +15,8 @@ xargs nm -A -u <"$1" | awk -v never="$never" -v base="$base" -v simd="$simd" -v 
         sub(/:.*/, "", object)
         name = $NF
         sub(/@.*/, "", name)
-        simd_object = object ~ /\/simd\//
-        base_object = object ~ /\/src\/base\//
+        simd_object = object ~ /\/simd\/([a-z0-9]+\/)?[^\/]*$/
+        base_object = object ~ /\/src\/base\/[^\/]*$/
     }
     !(object in seen) { seen[object] = 1; count++ }
     name ~ instrumented { next }
