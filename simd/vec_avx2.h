@@ -13,7 +13,6 @@
 
 #define EBB_ISA_TAG avx2
 #define VW 8
-#define VF_REGISTERS 16
 
 typedef __m256 vf;
 typedef __m256i vi;

@@ -8,7 +8,6 @@
 
 #define EBB_ISA_TAG avx512
 #define VW 16
-#define VF_REGISTERS 32
 
 typedef __m512 vf;
 typedef __m512i vi;

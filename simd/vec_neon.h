@@ -8,7 +8,6 @@
 
 #define EBB_ISA_TAG neon
 #define VW 4
-#define VF_REGISTERS 32
 
 typedef float32x4_t vf;
 typedef uint32x4_t vi;
