@@ -115,8 +115,9 @@ typedef struct ebb_sample_options {
     int64_t first;               /* index of the first: sample i of a seed is always the same picture */
     uint64_t seed;
     int label;                   /* class, EBB_LABEL_NONE or EBB_LABEL_ALL (n/classes of each, in turn) */
+    /* What is left as ebb_sample_defaults() has it (NULL, 0, NaN) is as the model's recipe says. */
     const char *sampler;         /* "ddpm", "ddim", ...: ebb_sampler_list */
-    int steps;                   /* network evaluations without guidance; 0: the sampler's default */
+    int steps;                   /* network evaluations without guidance */
     double guidance;             /* Ho & Salimans' w: eps = (1+w)*eps_c - w*eps_u; 0: conditional */
     double eta;                  /* ddim: 0 deterministic .. 1 ancestral */
     /* Called after each finished network evaluation from one thread at a time; non-zero stops. */

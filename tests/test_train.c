@@ -345,7 +345,7 @@ static void test_wrong_options(void **state)
     cases[3].change.eta = 1.5, cases[3].status = EBB_E_ARGUMENT, cases[3].says = "eta";
     cases[4].change.n = 0, cases[4].status = EBB_E_ARGUMENT, cases[4].says = "at least one";
     cases[5].change.first = UINT32_MAX, cases[5].status = EBB_E_ARGUMENT, cases[5].says = "outside";
-    cases[6].change.guidance = NAN, cases[6].status = EBB_E_ARGUMENT, cases[6].says = "guidance";
+    cases[6].change.guidance = INFINITY, cases[6].status = EBB_E_ARGUMENT, cases[6].says = "guidance";
     cases[7].change.label = EBB_LABEL_NONE, cases[7].status = EBB_E_ARGUMENT, cases[7].says = "needs a class";
     for (int i = 0; i < 8; i++) {
         assert_int_equal(ebb_sample(ctx, m, &cases[i].change, pixels), cases[i].status);

@@ -16,17 +16,18 @@ static struct {
     long long n, first;
     int steps, columns;
     double guidance, eta;
-} given;
+} given = {.guidance = NAN, .eta = NAN};   /* NaN: not given */
 
 static const struct poptOption options[] = {
     {"out", 'o', POPT_ARG_STRING, &given.out, 0, "a grid (.png), or uint8 (N,H,W,C) (.npy)", "FILE"},
     {"number", 'n', POPT_ARG_LONGLONG, &given.n, 0, "pictures (default 16, or 8 a class)", "N"},
     {"class", 0, POPT_ARG_STRING, &given.class, 0, "draw this class, or the same number of each", "K|all"},
     {"sampler", 0, POPT_ARG_STRING, &given.sampler, 0, "the method, see below", "S"},
-    {"steps", 0, POPT_ARG_INT, &given.steps, 0, "network evaluations a picture (default: the sampler's)",
+    {"steps", 0, POPT_ARG_INT, &given.steps, 0, "network evaluations a picture (default: the model's)",
      "N"},
-    {"guidance", 0, POPT_ARG_DOUBLE, &given.guidance, 0, "classifier-free guidance weight (default 0)", "G"},
-    {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "ddim: noise from 0 (none) to 1 (ancestral)", "E"},
+    {"guidance", 0, POPT_ARG_DOUBLE, &given.guidance, 0,
+     "classifier-free guidance weight w of Ho & Salimans (default: the model's)", "G"},
+    {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "ddim: noise, 0 none to 1 ancestral (default: the model's)", "E"},
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise (default 0)", "K"},
     {"first", 0, POPT_ARG_LONGLONG, &given.first, 0, "index of the first picture of the seed (default 0)",
      "I"},
@@ -36,9 +37,7 @@ static const struct poptOption options[] = {
 
 static void more_help(FILE *out)
 {
-    char title[64];
-    snprintf(title, sizeof title, "Samplers (default %s)", ebb_sample_defaults().sampler);
-    cli_help_list(out, title, ebb_sampler_list);
+    cli_help_list(out, "Samplers (default: the model's)", ebb_sampler_list);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -71,7 +70,7 @@ static int check(const cli_line *line)
         return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
     if (given.n < 0 || given.n > INT_MAX || given.first < 0 || given.steps < 0 || given.columns < 0)
         return cli_fail_usage("-n, --first, --steps and --columns take numbers from 0 to 2147483647");
-    if (!isfinite(given.guidance) || !isfinite(given.eta))
+    if (isinf(given.guidance) || isinf(given.eta))
         return cli_fail_usage("--guidance and --eta take finite numbers");
     return check_folder(given.out);
 }
@@ -166,7 +165,7 @@ static void report_end(const ebb_sample_options *o, const ebb_model_shape *s, do
 {
     if (cli_common.json) {
         json_t *json =
-            json_pack("{s:s, s:[I,i,i,i], s:s, s:I, s:f, s:f}", "file", given.out, "shape", (json_int_t)o->n,
+            json_pack("{s:s, s:[I,i,i,i], s:s?, s:I, s:f, s:f}", "file", given.out, "shape", (json_int_t)o->n,
                       s->height, s->width, s->channels, "sampler", o->sampler, "first", (json_int_t)o->first,
                       "seconds", seconds, "images_per_second", (double)o->n / seconds);
         cli_json_print(json);

@@ -21,21 +21,28 @@ ebb_status ebb_schedule_create(ebb_context *ctx, ebb_schedule_kind kind, int ste
 void ebb_schedule_free(ebb_schedule *s);
 
 /* ---- networks behind one face ---------------------------------------------------------------------- */
+/* What the network is trained to give: the noise (Ho et al. 2020), or v = signal*noise - sigma*x0
+ * (Salimans & Ho 2022, app. D), which stays well scaled where x_t is nearly all noise. */
+typedef enum ebb_prediction { EBB_PREDICT_EPSILON, EBB_PREDICT_V } ebb_prediction;
 typedef struct ebb_network {
     enum { EBB_NET_UNET, EBB_NET_MLP } kind;
+    ebb_prediction prediction;
     union { ebb_unet_config unet; ebb_mlp_config mlp; } u;
 } ebb_network;
 ebb_value ebb_network_build(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label);
 /* (n, H, W, C) or (n, D). */
 ebb_shape ebb_network_shape(const ebb_network *net, int64_t n);
 int ebb_network_classes(const ebb_network *net);
+/* eps of n numbers x at one timestep, in place of what the network gave: v -> sigma*x + signal*v. */
+void ebb_network_eps(const ebb_network *net, const ebb_kernels *kernels, double alpha_bar, size_t n,
+                     float *prediction, const float *x);
 
 /* ---- loss (loss.c) ------------------------------------------------------------------------------------ */
 /* L_simple (Ho et al. 2020, eq. 14) of one shard of n pictures within a batch of `batch`:
  * inputs  x0 (n,...), noise (n,...), signal (n) = sqrt(abar_t), sigma (n) = sqrt(1-abar_t), t (n) f32,
  *         label (n) i32 when the network has classes
- * outputs loss = sum((net(signal*x0 + sigma*noise, t) - noise)^2) / (batch*count) and its gradients in
- *         all parameters, in order. values: room for nvalues >= 1 + g->nparams (as it is after the call). */
+ * outputs loss = sum((net(signal*x0 + sigma*noise, t) - target)^2) / (batch*count), target = noise or v,
+ *         and its gradients in all parameters, in order. values: room for nvalues >= 1 + g->nparams (as it is after the call). */
 ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch,
                            ebb_value *values, int nvalues);
 

@@ -1,7 +1,8 @@
 /* loss.c: L_simple (Ho et al. 2020, eq. 14) and its gradient as one graph.
  *
  *   x_t  = signal x_0 + sigma noise,   signal = sqrt(alpha_bar_t), sigma = sqrt(1 - alpha_bar_t)
- *   loss = mean (eps(x_t, t) - noise)^2 over the pictures of the batch and their numbers
+ *   loss = mean (net(x_t, t) - target)^2 over the pictures of the batch and their numbers
+ *   target = noise, or v = signal noise - sigma x_0 (Salimans & Ho 2022)
  *
  * A graph holds one shard of the batch. Its loss is already divided by the size of the whole batch, so
  * losses and gradients of shards just add up.
@@ -28,8 +29,11 @@ static ebb_value loss_value(ebb_graph *g, const ebb_network *net, int64_t n, int
     ebb_value label = ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
 
     ebb_value xt = ebb_add(g, ebb_mul(g, x0, signal), ebb_mul(g, noise, sigma));
-    ebb_value eps = ebb_network_build(g, net, xt, t, label);
-    ebb_value error = ebb_sum_all(g, ebb_square(g, ebb_sub(g, eps, noise)));
+    ebb_value target = noise;
+    if (net->prediction == EBB_PREDICT_V)
+        target = ebb_sub(g, ebb_mul(g, noise, signal), ebb_mul(g, x0, sigma));
+    ebb_value guess = ebb_network_build(g, net, xt, t, label);
+    ebb_value error = ebb_sum_all(g, ebb_square(g, ebb_sub(g, guess, target)));
     double numbers = (double)(ebb_shape_count(picture) / n) * (double)batch;
     return ebb_scale(g, error, (float)(1.0 / numbers));
 }

@@ -45,7 +45,21 @@ struct ebb_sampling {
 ebb_sample_options ebb_sample_defaults(void)
 {
     return (ebb_sample_options){
-        .size = sizeof(ebb_sample_options), .n = 1, .label = EBB_LABEL_NONE, .sampler = "ddim"};
+        .size = sizeof(ebb_sample_options), .n = 1, .label = EBB_LABEL_NONE, .guidance = NAN, .eta = NAN};
+}
+
+/* What the caller left open is as the model's recipe says; guidance needs a class. */
+static void fill_from_recipe(ebb_sample_options *o, const ebb_recipe *r)
+{
+    bool recipes = o->sampler == NULL || strcmp(o->sampler, r->sample_sampler) == 0;
+    if (o->sampler == NULL)
+        o->sampler = r->sample_sampler;
+    if (o->steps == 0 && recipes)
+        o->steps = (int)r->sample_steps;
+    if (isnan(o->guidance))
+        o->guidance = o->label == EBB_LABEL_NONE ? 0 : r->sample_guidance;
+    if (isnan(o->eta))
+        o->eta = recipes ? r->sample_eta : 0;
 }
 
 static ebb_status check_label(ebb_context *ctx, const ebb_model *model, const ebb_sample_options *o)
@@ -67,7 +81,7 @@ static ebb_status check_sampler(ebb_sampling *s)
     const char *names[64];
     char near[128];
     int count = 0, most = s->model->schedule.steps;
-    s->sampler = s->o.sampler ? ebb_sampler_find(s->o.sampler) : ebb_sampler_at(0);
+    s->sampler = ebb_sampler_find(s->o.sampler);
     for (; count < 64 && ebb_sampler_at(count) != NULL; count++)
         names[count] = ebb_sampler_at(count)->name;
     if (s->sampler == NULL)
@@ -92,28 +106,20 @@ static ebb_status check_options(ebb_sampling *s, const ebb_sample_options *optio
     if (s->o.first < 0 || s->o.n > UINT32_MAX || s->o.first > (int64_t)UINT32_MAX - s->o.n)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "pictures %lld..%lld are outside 0..%lld", (long long)s->o.first,
                         (long long)(s->o.first + s->o.n - 1), (long long)UINT32_MAX - 1);
+    fill_from_recipe(&s->o, s->model->recipe);
     if (!isfinite(s->o.guidance))
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance must be a number, as 0 or 1.5");
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance must be a finite number, as 0 or 1.5");
     EBB_TRY(check_label(ctx, s->model, &s->o));
     return check_sampler(s);
 }
 
 /* ---- making ----------------------------------------------------------------------------- */
 
-static bool fixed_shards(const ebb_context *ctx)
-{
-#ifdef EBB_HAVE_ONEDNN
-    return ctx->backend != EBB_BACKEND_OWN;
-#else
-    (void)ctx;
-    return false;
-#endif
-}
-
 static void choose_shards(ebb_sampling *s)
 {
     int64_t n = s->o.n, threads = s->ctx->threads;
-    s->shard = fixed_shards(s->ctx) ? SHARD_MAX : ebb_eval_shard(n, SHARD_MAX, s->ctx->threads);
+    bool fixed = s->ctx->backend == EBB_BACKEND_ONEDNN;   /* the table of backend/choose.c: only when asked */
+    s->shard = fixed ? SHARD_MAX : ebb_eval_shard(n, SHARD_MAX, s->ctx->threads);
     s->shards = (n + s->shard - 1) / s->shard;
     s->workers = (int)(s->shards < threads ? s->shards : threads);
 }
@@ -204,7 +210,7 @@ static const float *evaluate(const worker_state *w, const float *x, int t, const
     return ebb_plan_output(plan, w->worker, 0);
 }
 
-/* eps = (1+w)*eps_c - w*eps_u (Ho & Salimans 2022, eq. 6). */
+/* eps = (1+w)*eps_c - w*eps_u (Ho & Salimans 2022, eq. 6); what the network predicts is linear in eps. */
 static void guided_eps(void *self, const float *x, int t, float *eps)
 {
     const worker_state *w = self;
@@ -212,12 +218,10 @@ static void guided_eps(void *self, const float *x, int t, float *eps)
     size_t n = (size_t)(s->shard * s->numbers);
     float guidance = (float)s->o.guidance;
     const float *out = evaluate(w, x, t, w->label);
-    if (guidance == 0) {
-        memcpy(eps, out, n * sizeof *eps);
-        return;
-    }
     s->ctx->kernels->affine_f32(n, eps, out, 1.0f + guidance, 0.0f);
-    s->ctx->kernels->axpy_f32(n, eps, evaluate(w, x, t, NULL), -guidance, 0.0f);
+    if (guidance != 0)
+        s->ctx->kernels->axpy_f32(n, eps, evaluate(w, x, t, NULL), -guidance, 0.0f);
+    ebb_network_eps(&s->model->net, s->ctx->kernels, s->model->schedule.alpha_bar[t], n, eps, x);
 }
 
 static int report(void *user)

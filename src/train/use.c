@@ -120,6 +120,7 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
                                       .time_dim = (int)r->net_time_dim,
                                       .classes = (int)r->net_classes};
     }
+    out->prediction = strcmp(r->process_prediction, "v") == 0 ? EBB_PREDICT_V : EBB_PREDICT_EPSILON;
     return EBB_OK;
 }
 

@@ -32,7 +32,7 @@ expect 2 sample a.safetensors b.safetensors -o a.png; says 'b.safetensors'
 expect 2 sample a.safetensors -o a.jpg; says '.png or .npy'
 expect 2 sample a.safetensors -o a.png -n x; says 'x'
 expect 2 sample a.safetensors -o a.png -n -5; says '-n'
-expect 2 sample a.safetensors -o a.png --guidance nan; says '--guidance'
+expect 2 sample a.safetensors -o a.png --guidance inf; says '--guidance'
 expect 1 sample a.safetensors -o no/such/folder/a.png; says 'no/such/folder'
 absent a.png no
 
