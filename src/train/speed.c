@@ -72,6 +72,7 @@ static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, double
 
 typedef struct evaluation {
     ebb_context *ctx;
+    const ebb_recipe *recipe;
     ebb_network net;
     ebb_params params;
     float *weights;
@@ -80,22 +81,10 @@ typedef struct evaluation {
     int workers;
 } evaluation;
 
-static void run_shard(void *arg, int64_t shard, int worker)
+/* Before each run: a plan reuses the places of its inputs. */
+static void fill_inputs(const evaluation *e, int worker)
 {
-    evaluation *e = arg;
-    (void)shard;
-    ebb_plan_run(e->plan, worker);
-}
-
-static ebb_status eval_step(void *self)
-{
-    evaluation *e = self;
-    ebb_par_for(e->workers, e->shards, run_shard, e);
-    return ebb_plan_check(e->plan);
-}
-
-static void fill_inputs(evaluation *e, const ebb_recipe *r, int worker)
-{
+    const ebb_recipe *r = e->recipe;
     size_t numbers = (size_t)ebb_shape_count(ebb_network_shape(&e->net, e->shard));
     ebb_rng_at at = {.seed = (uint64_t)r->train_seed, .stream = EBB_STREAM_SPEED, .sample = (uint32_t)worker};
     float *t = ebb_plan_input(e->plan, worker, "t");
@@ -106,6 +95,21 @@ static void fill_inputs(evaluation *e, const ebb_recipe *r, int worker)
         if (label != NULL)
             label[i] = (int32_t)(i % (r->net_classes + 1));
     }
+}
+
+static void run_shard(void *arg, int64_t shard, int worker)
+{
+    evaluation *e = arg;
+    (void)shard;
+    fill_inputs(e, worker);
+    ebb_plan_run(e->plan, worker);
+}
+
+static ebb_status eval_step(void *self)
+{
+    evaluation *e = self;
+    ebb_par_for(e->workers, e->shards, run_shard, e);
+    return ebb_plan_check(e->plan);
 }
 
 static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluation *e)
@@ -128,14 +132,12 @@ static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluat
     EBB_TRY(status);
     ebb_params_bind(&e->params, e->plan, e->weights);
     ebb_plan_prepare(e->plan);
-    for (int w = 0; w < e->workers; w++)
-        fill_inputs(e, r, w);
     return EBB_OK;
 }
 
 static ebb_status measure_evaluation(ebb_context *ctx, const ebb_recipe *r, double seconds, timing *t)
 {
-    evaluation e = {.ctx = ctx};
+    evaluation e = {.ctx = ctx, .recipe = r};
     ebb_status status = make_evaluation(ctx, r, &e);
     if (status == EBB_OK) {
         t->step = eval_step;
