@@ -104,6 +104,12 @@ bool ebb_shape_equal(ebb_shape a, ebb_shape b);
 void ebb_shape_text(ebb_shape s, char *buffer, size_t size);   /* "8x32x32x64" */
 
 const char *ebb_op_name(ebb_op op);
+/* The third column of ops.def. */
+typedef enum ebb_op_class {
+    EBB_CLASS_LEAF, EBB_CLASS_UNARY, EBB_CLASS_BINARY, EBB_CLASS_SHAPE, EBB_CLASS_LINEAR,
+    EBB_CLASS_NONLIN, EBB_CLASS_ADJOINT, EBB_CLASS_STOP, EBB_CLASS_FUSED
+} ebb_op_class;
+ebb_op_class ebb_op_class_of(ebb_op op);
 
 /* ---- builders ---------------------------------------------------------------------------- */
 /* Leaves. Names are unique within their kind. */

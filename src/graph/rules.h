@@ -8,11 +8,6 @@
 
 #include "graph/graph.h"
 
-typedef enum ebb_op_class {
-    EBB_CLASS_LEAF, EBB_CLASS_UNARY, EBB_CLASS_BINARY, EBB_CLASS_SHAPE, EBB_CLASS_LINEAR,
-    EBB_CLASS_NONLIN, EBB_CLASS_ADJOINT, EBB_CLASS_STOP, EBB_CLASS_FUSED
-} ebb_op_class;
-ebb_op_class ebb_op_class_of(ebb_op op);
 int ebb_op_inputs(ebb_op op);      /* -1: varies */
 
 /* Latches EBB_E_SHAPE with "conv (8x4x4x3, 3x3x4x8) in down.0.: <why>". Returns EBB_NONE. */

@@ -125,11 +125,6 @@ ebb_status ebb_rewrite_run(ebb_ir *ir, ebb_rule rule, void *state)
 
 bool ebb_op_is_pointwise(ebb_op op)
 {
-    enum { LEAF, UNARY, BINARY, SHAPE, LINEAR, NONLIN, ADJOINT, STOP, FUSED };
-    static const uint8_t class_of[] = {
-#define OP(name, inputs, class) [EBB_OP_##name] = class,
-#include "graph/ops.def"
-#undef OP
-    };
-    return class_of[op] == UNARY || class_of[op] == BINARY || op == EBB_OP_silu_vjp;
+    ebb_op_class class = ebb_op_class_of(op);
+    return class == EBB_CLASS_UNARY || class == EBB_CLASS_BINARY || op == EBB_OP_silu_vjp;
 }
