@@ -227,14 +227,14 @@ static void guided_eps(void *self, const float *x, int t, float *eps)
 static int report(void *user)
 {
     ebb_sampling *s = ((worker_state *)user)->job;
-    if (s->o.progress != NULL && atomic_load(&s->stopped) == 0) {
-        while (atomic_flag_test_and_set(&s->calling))
-            ;
-        s->done++;
-        if (s->o.progress(s->o.user, s->done, s->shards * s->o.steps) != 0)
-            atomic_store(&s->stopped, 1);
-        atomic_flag_clear(&s->calling);
-    }
+    if (s->o.progress == NULL)
+        return 0;
+    while (atomic_flag_test_and_set(&s->calling))
+        ebb_par_yield();
+    /* Looked at under the flag: after a stop nothing more is counted or reported. */
+    if (atomic_load(&s->stopped) == 0 && s->o.progress(s->o.user, ++s->done, s->shards * s->o.steps) != 0)
+        atomic_store(&s->stopped, 1);
+    atomic_flag_clear(&s->calling);
     return atomic_load(&s->stopped);
 }
 
