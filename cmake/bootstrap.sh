@@ -103,10 +103,12 @@ demo() {
     printf '\ndone: look at demo/samples.png\n'
 }
 
-# Runs the tests of build directory $1 and adds ctest's counts to passed and failed.
+# Runs the tests of build directory $1 (the rest: ctest's arguments) and adds its counts to passed and failed.
 ctest_count() {
+    directory=$1
     log=$1/ctest.log
-    (cd "$1" && ctest --output-on-failure 2>&1 </dev/null || true) | tee "$log"
+    shift
+    (cd "$directory" && ctest --output-on-failure "$@" 2>&1 </dev/null || true) | tee "$log"
     counts=$(sed -n 's/.*% tests passed, \([0-9]*\) tests* failed out of \([0-9]*\).*/\1 \2/p' "$log")
     if [ -z "$counts" ]; then
         failed=$((failed + 1))
@@ -124,6 +126,12 @@ tests() {
         ctest_count build
     else
         failed=1
+    fi
+    say "testing with injected faults, red zones in the arenas and the address sanitizer"
+    if configure_and_build build-asan --preset asan -DCMAKE_BUILD_TYPE=Debug; then
+        ctest_count build-asan -E '^(law|cli)_'
+    else
+        failed=$((failed + 1))
     fi
     if [ "$(uname -m)" = x86_64 ] && have aarch64-linux-gnu-gcc && have qemu-aarch64; then
         say "testing the ARM kernels under qemu"
