@@ -54,7 +54,8 @@ static ebb_status announce(ebb_trainer *trainer)
     json_t *about = status == EBB_OK ? cli_json_take(text) : NULL;
     if (about)
         fprintf(stderr, "%s: %.3g million parameters, %lld pictures %lldx%lldx%lld, batch %lld, "
-                "at most %.0f MB, %lld threads, %s\n", json_string_value(json_object_get(about, "recipe")),
+                "at most %.0f MB beside code and libraries, %lld threads, %s\n",
+                json_string_value(json_object_get(about, "recipe")),
                 1e-6 * (double)whole(about, "parameters"), (long long)whole(about, "pictures"),
                 (long long)whole(about, "height"), (long long)whole(about, "width"),
                 (long long)whole(about, "channels"), (long long)whole(about, "batch"),
