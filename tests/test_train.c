@@ -189,6 +189,29 @@ static void test_cuts(void **state)
     ebb_recipe_free(r);
 }
 
+#ifdef EBB_HAVE_ONEDNN
+/* The other back end would go on with other bits, so it is refused by name. */
+static void test_other_backend(void **state)
+{
+    (void)state;
+    ebb_recipe *r = tiny(ctx);
+    ebb_context *other;
+    ebb_trainer *t;
+    ebb_context_options o = {.size = sizeof o, .threads = 2, .backend = strcmp(backend, "own") ? "own" : "onednn"};
+    ok(ctx, ebb_trainer_create(ctx, r, in_folder("other"), &t));
+    run_steps(ctx, t, 1);
+    ok(ctx, ebb_trainer_save(t));
+    ebb_trainer_free(t);
+    assert_int_equal(ebb_context_create(&o, &other), EBB_OK);
+    assert_int_equal(ebb_trainer_resume(other, in_folder("other"), &t), EBB_E_ARGUMENT);
+    assert_says(other, backend);
+    assert_says(other, "EBB_BACKEND=");
+    ebb_context_free(other);
+    remove_run("other");
+    ebb_recipe_free(r);
+}
+#endif
+
 /* A cut run's log has each interval once, in order. */
 static void test_log(void **state)
 {
@@ -600,6 +623,9 @@ int main(void)
         cmocka_unit_test(test_diverges),      cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_foreign_files), cmocka_unit_test(test_reports),
         cmocka_unit_test(test_learning_rate), cmocka_unit_test(test_points),
+#ifdef EBB_HAVE_ONEDNN
+        cmocka_unit_test(test_other_backend),
+#endif
     };
     int failed = 0;
     backend = "own";

@@ -4,10 +4,28 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "train/checkpoint.h"
 
 static const char *const PREFIX[EBB_CHECKPOINT_ARRAYS] = {"p.", "m.", "v.", "ema."};
+
+/* Own kernels give the same bits on every ISA, oneDNN others: a run stays with what it began with. */
+static const char *arithmetic(const ebb_context *ctx)
+{
+    return ctx->backend == EBB_BACKEND_ONEDNN ? "onednn" : "own";
+}
+
+static ebb_status check_arithmetic(ebb_context *ctx, const ebb_safetensors *st)
+{
+    const char *was = ebb_st_metadata(st, "ebb.backend");
+    if (was == NULL)
+        return ebb_fail(ctx, EBB_E_FORMAT, "%s: metadata 'ebb.backend' is missing", st->path);
+    if (strcmp(was, arithmetic(ctx)) != 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s was computed by back end '%s', and '%s' would give other bits: "
+                        "set EBB_BACKEND=%s", st->path, was, arithmetic(ctx), was);
+    return EBB_OK;
+}
 
 static ebb_status make_metadata(ebb_learner *l, const ebb_progress *progress, json_t **out)
 {
@@ -15,6 +33,7 @@ static ebb_status make_metadata(ebb_learner *l, const ebb_progress *progress, js
     EBB_TRY(ebb_model_metadata(l->ctx, l->recipe, "checkpoint", progress->step, out));
     snprintf(mean, sizeof mean, "%.17g", progress->loss_mean);
     json_object_set_new(*out, "ebb.loss_mean", json_string(mean));
+    json_object_set_new(*out, "ebb.backend", json_string(arithmetic(l->ctx)));
     json_object_set_new(*out, "ebb.directory", json_string(l->recipe->directory));
     return EBB_OK;
 }
@@ -52,7 +71,13 @@ ebb_status ebb_checkpoint_about(ebb_context *ctx, const ebb_safetensors *st, ebb
     progress->loss_mean = mean ? strtod(mean, &end) : NAN;
     if (mean == NULL || end == mean || *end != 0 || !isfinite(progress->loss_mean))
         return ebb_fail(ctx, EBB_E_FORMAT, "%s: metadata 'ebb.loss_mean' is missing or no number", st->path);
-    return ebb_model_recipe(ctx, st, "checkpoint", recipe);
+    EBB_TRY(ebb_model_recipe(ctx, st, "checkpoint", recipe));
+    ebb_status status = check_arithmetic(ctx, st);
+    if (status != EBB_OK) {
+        ebb_recipe_free(*recipe);
+        *recipe = NULL;
+    }
+    return status;
 }
 
 ebb_status ebb_checkpoint_blocks(ebb_learner *l, const ebb_safetensors *st)
