@@ -27,7 +27,7 @@ typedef struct cli_command {
 extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_recipes;
 
 /* ---- line.c: options and arguments ------------------------------------------------------------ */
-/* Options that every command has; members are set by cli_line_read. */
+/* Options that every command has; members are set by cli_run. */
 typedef struct cli_common_options { int json, threads, help; } cli_common_options;
 extern cli_common_options cli_common;
 #define CLI_COMMON_OPTIONS                                                                             \
@@ -35,12 +35,11 @@ extern cli_common_options cli_common;
     {"json", 0, POPT_ARG_NONE, &cli_common.json, 0, "print the result as one line of JSON", NULL},     \
     {"help", 'h', POPT_ARG_NONE, &cli_common.help, 0, "print this help", NULL}, POPT_TABLEEND
 
+/* What a command line leaves when its options are read: rest[0..count). */
 typedef struct cli_line { poptContext popt; const char **rest; int count; } cli_line;
-/* Reads options into their variables; what is left is in rest[0..count). False: *code is the exit code
- * (help was printed, or a usage error). Free in both cases. */
-bool cli_line_read(cli_line *line, const cli_command *command, const struct poptOption *options, int argc,
-                   const char **argv, int *code);
-void cli_line_free(cli_line *line);
+/* What every command does: reads the line, checks it (check may be NULL), makes a context, works, frees. */
+int cli_run(const cli_command *self, const struct poptOption *options, int argc, const char **argv,
+            int (*check)(const cli_line *line), int (*work)(ebb_context *ctx, const cli_line *line));
 /* The name of the list (ended by NULL) nearest to `word`, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names);
 /* A recipe from rest: [RECIPE] [key=value ...]; `fallback` when there is no RECIPE (NULL: one is needed).

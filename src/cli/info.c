@@ -3,10 +3,15 @@
 
 static const struct poptOption options[] = {CLI_COMMON_OPTIONS};
 
-static int info(ebb_context *ctx, const char *what)
+static int check(const cli_line *line)
+{
+    return line->count == 1 ? CLI_OK : cli_fail_usage("about what? give one file, or cpu");
+}
+
+static int info(ebb_context *ctx, const cli_line *line)
 {
     char *text;
-    ebb_status status = ebb_info(ctx, what, &text);
+    ebb_status status = ebb_info(ctx, line->rest[0], &text);
     if (status != EBB_OK)
         return cli_fail_context(ctx, status);
     json_t *json = cli_json_take(text);
@@ -22,20 +27,7 @@ static int info(ebb_context *ctx, const char *what)
 
 static int run(const cli_command *self, int argc, const char **argv)
 {
-    cli_line line;
-    int code;
-    if (cli_line_read(&line, self, options, argc, argv, &code)) {
-        if (line.count != 1) {
-            code = cli_fail_usage("about what? give one file, or cpu");
-        } else {
-            ebb_context *ctx = cli_context(&code);
-            if (ctx)
-                code = info(ctx, line.rest[0]);
-            ebb_context_free(ctx);
-        }
-    }
-    cli_line_free(&line);
-    return code;
+    return cli_run(self, options, argc, argv, check, info);
 }
 
 const cli_command cli_info = {

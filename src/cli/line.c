@@ -74,7 +74,9 @@ static int bad_option(const cli_line *line, const cli_command *command, const st
     return cli_fail_usage("%s has no option %s; see ebb %s --help", command->name, given, command->name);
 }
 
-bool cli_line_read(cli_line *line, const cli_command *command, const struct poptOption *options, int argc,
+/* Reads options into their variables. False: *code is the exit code (help was printed, or a usage error).
+ * Free in both cases. */
+static bool read_line(cli_line *line, const cli_command *command, const struct poptOption *options, int argc,
                    const char **argv, int *code)
 {
     /* popt keeps pointers to both as long as the line lives. */
@@ -105,7 +107,7 @@ bool cli_line_read(cli_line *line, const cli_command *command, const struct popt
     return false;
 }
 
-void cli_line_free(cli_line *line)
+static void free_line(cli_line *line)
 {
     poptFreeContext(line->popt);
 }
@@ -127,4 +129,19 @@ ebb_recipe *cli_recipe_read(ebb_context *ctx, const cli_line *line, const char *
     *code = cli_fail_context(ctx, status);
     ebb_recipe_free(recipe);
     return NULL;
+}
+
+int cli_run(const cli_command *self, const struct poptOption *options, int argc, const char **argv,
+            int (*check)(const cli_line *line), int (*work)(ebb_context *ctx, const cli_line *line))
+{
+    cli_line line;
+    int code;
+    if (read_line(&line, self, options, argc, argv, &code) && (!check || (code = check(&line)) == CLI_OK)) {
+        ebb_context *ctx = cli_context(&code);
+        if (ctx)
+            code = work(ctx, &line);
+        ebb_context_free(ctx);
+    }
+    free_line(&line);
+    return code;
 }

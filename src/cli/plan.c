@@ -63,16 +63,7 @@ static int plan(ebb_context *ctx, const cli_line *line)
 
 static int run(const cli_command *self, int argc, const char **argv)
 {
-    cli_line line;
-    int code;
-    if (cli_line_read(&line, self, options, argc, argv, &code)) {
-        ebb_context *ctx = cli_context(&code);
-        if (ctx)
-            code = plan(ctx, &line);
-        ebb_context_free(ctx);
-    }
-    cli_line_free(&line);
-    return code;
+    return cli_run(self, options, argc, argv, NULL, plan);
 }
 
 const cli_command cli_plan = {

@@ -209,12 +209,12 @@ static int draw(ebb_context *ctx, ebb_model *model, const ebb_model_shape *s, eb
     return code;
 }
 
-static int sample(ebb_context *ctx, const char *path)
+static int sample(ebb_context *ctx, const cli_line *line)
 {
     ebb_sample_options o = ebb_sample_defaults();
     ebb_model_shape shape = {.size = sizeof shape};
     ebb_model *model = NULL;
-    ebb_status status = ebb_model_load(ctx, path, &model);
+    ebb_status status = ebb_model_load(ctx, line->rest[0], &model);
     if (status == EBB_OK)
         status = ebb_model_describe(model, &shape);
     if (given.sampler)
@@ -230,16 +230,7 @@ static int sample(ebb_context *ctx, const char *path)
 
 static int run(const cli_command *self, int argc, const char **argv)
 {
-    cli_line line;
-    int code;
-    if (cli_line_read(&line, self, options, argc, argv, &code) && (code = check(&line)) == CLI_OK) {
-        ebb_context *ctx = cli_context(&code);
-        if (ctx)
-            code = sample(ctx, line.rest[0]);
-        ebb_context_free(ctx);
-    }
-    cli_line_free(&line);
-    return code;
+    return cli_run(self, options, argc, argv, check, sample);
 }
 
 const cli_command cli_sample = {

@@ -16,8 +16,9 @@ static const struct poptOption options[] = {
     CLI_COMMON_OPTIONS,
 };
 
-static int check(void)
+static int check(const cli_line *line)
 {
+    (void)line;
     if (given.train && given.eval)
         return cli_fail_usage("--train or --eval: one of them");
     if (given.batch < 0 || !(given.seconds >= 0 && given.seconds < 1e6))
@@ -56,16 +57,7 @@ static int speed(ebb_context *ctx, const cli_line *line)
 
 static int run(const cli_command *self, int argc, const char **argv)
 {
-    cli_line line;
-    int code;
-    if (cli_line_read(&line, self, options, argc, argv, &code) && (code = check()) == CLI_OK) {
-        ebb_context *ctx = cli_context(&code);
-        if (ctx)
-            code = speed(ctx, &line);
-        ebb_context_free(ctx);
-    }
-    cli_line_free(&line);
-    return code;
+    return cli_run(self, options, argc, argv, check, speed);
 }
 
 const cli_command cli_speed = {

@@ -104,6 +104,16 @@ static ebb_trainer *start(ebb_context *ctx, const cli_line *line, int *code)
     return status == EBB_OK ? trainer : NULL;
 }
 
+static int start_and_train(ebb_context *ctx, const cli_line *line)
+{
+    int code = CLI_OK;
+    ebb_trainer *trainer = start(ctx, line, &code);
+    if (trainer)
+        code = train(ctx, trainer, given.resume ? given.resume : given.out);
+    ebb_trainer_free(trainer);
+    return code;
+}
+
 static int check(const cli_line *line)
 {
     if (given.resume && given.out)
@@ -118,18 +128,7 @@ static int check(const cli_line *line)
 
 static int run(const cli_command *self, int argc, const char **argv)
 {
-    cli_line line;
-    int code;
-    if (cli_line_read(&line, self, options, argc, argv, &code) && (code = check(&line)) == CLI_OK) {
-        ebb_context *ctx = cli_context(&code);
-        ebb_trainer *trainer = ctx ? start(ctx, &line, &code) : NULL;
-        if (trainer)
-            code = train(ctx, trainer, given.resume ? given.resume : given.out);
-        ebb_trainer_free(trainer);
-        ebb_context_free(ctx);
-    }
-    cli_line_free(&line);
-    return code;
+    return cli_run(self, options, argc, argv, check, start_and_train);
 }
 
 const cli_command cli_train = {
