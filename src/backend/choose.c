@@ -15,7 +15,7 @@ typedef struct choice {
 
 static const choice table[] = {
 #ifdef EBB_HAVE_ONEDNN
-    /* Kept for comparison: inside shards the own kernels are not slower (README, speed). */
+    /* Kept for comparison: inside shards the own kernels are not slower (README, Measured). */
     {EBB_OP_conv, NULL, &ebb_backend_onednn, true},
     {EBB_OP_conv_dx, NULL, &ebb_backend_onednn, true},
     {EBB_OP_conv_dw, NULL, &ebb_backend_onednn, true},

@@ -29,16 +29,11 @@ static bool own_runs(const ebb_rewrite *rw, const ebb_node *n)
     return ebb_backend_choose(rw->from->ctx, &task) == &ebb_backend_own;
 }
 
-static bool depends_on_param_only(const ebb_rewrite *rw, ebb_value v)
-{
-    return old(rw, v)->op == EBB_OP_param;
-}
-
 /* conv and conv_dx whose weights are parameters and which our own kernels run: packed weights. */
 static ebb_value fuse_conv(ebb_rewrite *rw, ebb_value v)
 {
     const ebb_node *n = old(rw, v);
-    if (!depends_on_param_only(rw, n->in[1]) || !own_runs(rw, n))
+    if (old(rw, n->in[1])->op != EBB_OP_param || !own_runs(rw, n))
         return ebb_rewrite_copy(rw, v);
     ebb_node pack = ebb_rewrite_node(rw, v), conv = pack;
     pack.op = n->op == EBB_OP_conv ? EBB_OP_conv_pack : EBB_OP_conv_pack_dx;

@@ -175,8 +175,6 @@ void ebb_plan_free(ebb_plan *p)
     ebb_free(p);
 }
 
-int ebb_plan_params(const ebb_plan *p) { return p->nparams; }
-
 void ebb_plan_bind_param(ebb_plan *p, int i, const float *data) { p->param[i] = data; }
 
 void *ebb_plan_input(ebb_plan *p, int worker, const char *name)

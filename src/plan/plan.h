@@ -27,7 +27,6 @@ ebb_status ebb_plan_create(ebb_context *ctx, const ebb_graph *g, const ebb_value
 void ebb_plan_free(ebb_plan *plan);
 
 /* Parameter i in the graph's order of creation. The memory stays the caller's and must outlive runs. */
-int ebb_plan_params(const ebb_plan *plan);
 void ebb_plan_bind_param(ebb_plan *plan, int i, const float *data);
 /* Where worker w's copy of a named input lies, to be filled before each run; NULL when the plan does
  * not need that input. */

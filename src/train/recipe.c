@@ -9,7 +9,6 @@
 #include "train/recipe.h"
 #include "train/report.h"
 
-#define RECIPE_BYTES_MAX (1u << 20)
 #define NAMES_MAX 64
 
 ebb_status ebb_recipe_default(ebb_context *ctx, ebb_recipe **out)
@@ -127,8 +126,7 @@ ebb_status ebb_recipe_parse(ebb_context *ctx, const char *text, const char *wher
 
 static ebb_status load_file(ebb_context *ctx, const char *path, ebb_recipe **out)
 {
-    void *text;
-    size_t size;
+    json_t *root;
     char directory[EBB_TEXT_MAX] = ".";
     const char *slash = strrchr(path, '/');
     if (slash != NULL && slash - path >= EBB_TEXT_MAX)
@@ -136,14 +134,9 @@ static ebb_status load_file(ebb_context *ctx, const char *path, ebb_recipe **out
                         EBB_TEXT_MAX - 1, path);
     if (slash != NULL)
         snprintf(directory, sizeof directory, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    EBB_TRY(ebb_file_read(ctx, path, RECIPE_BYTES_MAX, &text, &size));
-    ebb_status status;
-    if (memchr(text, 0, size) != NULL)
-        status = ebb_fail(ctx, EBB_E_FORMAT, "%s: a recipe is JSON text, but this file holds a zero byte",
-                          path);
-    else
-        status = ebb_recipe_parse(ctx, text, path, directory, out);
-    ebb_free(text);
+    EBB_TRY(ebb_json_read(ctx, path, &root));
+    ebb_status status = from_json(ctx, root, path, directory, out);
+    json_decref(root);
     return status;
 }
 
