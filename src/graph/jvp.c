@@ -112,48 +112,15 @@ static ebb_value (*const jvp_rule[EBB_OP_COUNT])(const push *) = {
 
 /* ---- the pass ---------------------------------------------------------------------------- */
 
-typedef struct pass {
-    ebb_graph *g;
-    int32_t known;                      /* nodes below have entries */
-    ebb_value (*t)[EBB_PARTS_MAX];      /* tangent of each part; EBB_NONE: zero */
-    int32_t t_capacity;
-    uint8_t *needed;                    /* bit k: some y depends on part k */
-    int32_t needed_capacity;
-} pass;
-
-/* Entries for the nodes that are new since the last call. */
-static void cover(pass *s)
-{
-    ebb_graph *g = s->g;
-    if (g->status != EBB_OK)
-        return;
-    void *t = s->t, *needed = s->needed;
-    g->status = ebb_grow(g->ctx, &t, &s->t_capacity, g->count, sizeof *s->t);
-    s->t = t;
-    if (g->status == EBB_OK)
-        g->status = ebb_grow(g->ctx, &needed, &s->needed_capacity, g->count, sizeof *s->needed);
-    s->needed = needed;
-    if (g->status != EBB_OK)
-        return;
-    for (; s->known < g->count; s->known++) {
-        s->needed[s->known] = 0;
-        for (int k = 0; k < EBB_PARTS_MAX; k++)
-            s->t[s->known][k] = EBB_NONE;
-    }
-}
-
-static int part_of(const ebb_node *n)
-{
-    return n->op == EBB_OP_part ? n->attr.index : 0;
-}
+typedef ebb_derivatives pass;            /* d: tangents; mark: bit k, some y depends on part k */
 
 /* Spreads need downwards over the nodes [first, end). */
 static void spread(pass *s, ebb_value first, ebb_value end)
 {
     for (ebb_value v = end - 1; v >= first; v--) {
         const ebb_node *n = &s->g->node[v];
-        for (int i = 0; i < n->nin && s->needed[v]; i++)
-            s->needed[n->in[i]] |= (uint8_t)(1u << part_of(n));
+        for (int i = 0; i < n->nin && s->mark[v]; i++)
+            s->mark[n->in[i]] |= (uint8_t)(1u << ebb_part_of(n));
     }
 }
 
@@ -166,17 +133,17 @@ static void pass_expansion(pass *s, ebb_value v)
     ebb_value value = ebb_expand(g, v, parts);
     ebb_value end = g->count;
     parts[0] = value;
-    cover(s);
+    ebb_derivatives_cover(s);
     if (g->status != EBB_OK)
         return;
     for (int k = 0; k < EBB_PARTS_MAX; k++)
-        if (s->needed[v] >> k & 1)
-            s->needed[parts[k]] |= 1;
+        if (s->mark[v] >> k & 1)
+            s->mark[parts[k]] |= 1;
     spread(s, first, end);
     pass_nodes(s, first, end);
     for (int k = 0; k < EBB_PARTS_MAX && g->status == EBB_OK; k++)
-        if (s->needed[v] >> k & 1)
-            s->t[v][k] = plus(g, s->t[v][k], s->t[parts[k]][0]);
+        if (s->mark[v] >> k & 1)
+            s->d[v][k] = plus(g, s->d[v][k], s->d[parts[k]][0]);
 }
 
 static void pass_rule(pass *s, ebb_value v)
@@ -185,8 +152,8 @@ static void pass_rule(pass *s, ebb_value v)
     if (!jvp_rule[p.n.op])
         return;
     for (int i = 0; i < p.n.nin; i++)
-        p.t[i] = s->t[p.n.in[i]][part_of(&p.n)];
-    s->t[v][0] = plus(s->g, s->t[v][0], jvp_rule[p.n.op](&p));
+        p.t[i] = s->d[p.n.in[i]][ebb_part_of(&p.n)];
+    s->d[v][0] = plus(s->g, s->d[v][0], jvp_rule[p.n.op](&p));
 }
 
 static void pass_nodes(pass *s, ebb_value first, ebb_value end)
@@ -196,8 +163,8 @@ static void pass_nodes(pass *s, ebb_value first, ebb_value end)
         const ebb_node *n = &g->node[v];
         bool moves = false;
         for (int i = 0; i < n->nin; i++)
-            moves |= s->t[n->in[i]][part_of(n)] != EBB_NONE;
-        if (!moves || !s->needed[v])
+            moves |= s->d[n->in[i]][ebb_part_of(n)] != EBB_NONE;
+        if (!moves || !s->mark[v])
             continue;
         if (ebb_op_class_of(n->op) == EBB_CLASS_FUSED)
             ebb_graph_fail(g, EBB_E_INTERNAL, "jvp: %s is fused; differentiate before planning",
@@ -229,14 +196,14 @@ static bool arguments_valid(ebb_graph *g, const ebb_value *y, int ny, const ebb_
 static void differentiate(pass *s, const ebb_value *y, int ny, const ebb_value *x, const ebb_value *v, int nx)
 {
     ebb_value end = s->g->count;
-    cover(s);
+    ebb_derivatives_cover(s);
     if (s->g->status != EBB_OK)
         return;
     for (int i = 0; i < ny; i++)
-        s->needed[y[i]] |= 1;
+        s->mark[y[i]] |= 1;
     spread(s, 0, end);
     for (int i = 0; i < nx; i++)
-        s->t[x[i]][0] = plus(s->g, s->t[x[i]][0], v[i]);
+        s->d[x[i]][0] = plus(s->g, s->d[x[i]][0], v[i]);
     pass_nodes(s, 0, end);
 }
 
@@ -249,8 +216,7 @@ ebb_status ebb_jvp(ebb_graph *g, const ebb_value *y, int ny, const ebb_value *x,
     if (g->status == EBB_OK && arguments_valid(g, y, ny, x, v, nx))
         differentiate(&s, y, ny, x, v, nx);
     for (int i = 0; i < ny && g->status == EBB_OK; i++)
-        ty[i] = s.t[y[i]][0] != EBB_NONE ? s.t[y[i]][0] : ebb_constant(g, ebb_graph_shape(g, y[i]), 0);
-    ebb_free(s.t);
-    ebb_free(s.needed);
+        ty[i] = s.d[y[i]][0] != EBB_NONE ? s.d[y[i]][0] : ebb_constant(g, ebb_graph_shape(g, y[i]), 0);
+    ebb_derivatives_free(&s);
     return g->status;
 }

@@ -22,4 +22,19 @@ bool ebb_shape_broadcast(ebb_shape a, ebb_shape b, ebb_shape *out);
 /* diagonal.c: t * dy/dx_i of the pointwise node v and its input i; EBB_NONE where that is zero. */
 ebb_value ebb_diagonal(ebb_graph *g, ebb_value v, int i, ebb_value t);
 
+/* derivatives.c: what a mode knows of each node while the graph grows under it. */
+typedef struct ebb_derivatives {
+    ebb_graph *g;
+    int32_t known;                      /* nodes below have entries */
+    ebb_value (*d)[EBB_PARTS_MAX];      /* (co)tangent of each part; EBB_NONE: zero */
+    int32_t d_capacity;
+    uint8_t *mark;                      /* vjp: depends on some x; jvp: bit k, some y depends on part k */
+    int32_t mark_capacity;
+} ebb_derivatives;
+/* Entries for the nodes that are new since the last call; latches out of memory on the graph. */
+void ebb_derivatives_cover(ebb_derivatives *s);
+void ebb_derivatives_free(ebb_derivatives *s);
+/* The part that a node reads of its input. */
+int ebb_part_of(const ebb_node *n);
+
 #endif

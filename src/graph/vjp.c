@@ -174,35 +174,7 @@ static ebb_value (*const vjp_rule[EBB_OP_COUNT])(pull *) = {
 
 /* ---- the sweep --------------------------------------------------------------------------- */
 
-typedef struct sweep {
-    ebb_graph *g;
-    int32_t known;                      /* nodes below have entries */
-    ebb_value (*dy)[EBB_PARTS_MAX];     /* cotangent of each part so far; EBB_NONE: zero */
-    int32_t dy_capacity;
-    bool *depends;                      /* on some x */
-    int32_t depends_capacity;
-} sweep;
-
-/* Entries for the nodes that are new since the last call. */
-static void cover(sweep *s)
-{
-    ebb_graph *g = s->g;
-    if (g->status != EBB_OK)
-        return;
-    void *dy = s->dy, *depends = s->depends;
-    g->status = ebb_grow(g->ctx, &dy, &s->dy_capacity, g->count, sizeof *s->dy);
-    s->dy = dy;
-    if (g->status == EBB_OK)
-        g->status = ebb_grow(g->ctx, &depends, &s->depends_capacity, g->count, sizeof *s->depends);
-    s->depends = depends;
-    if (g->status != EBB_OK)
-        return;
-    for (; s->known < g->count; s->known++) {
-        s->depends[s->known] = false;
-        for (int k = 0; k < EBB_PARTS_MAX; k++)
-            s->dy[s->known][k] = EBB_NONE;
-    }
-}
+typedef ebb_derivatives sweep;           /* d: cotangents so far; mark: depends on some x */
 
 /* Spreads dependence upwards from the nodes that are marked, beginning at node `first`. */
 static void spread(sweep *s, ebb_value first)
@@ -210,7 +182,7 @@ static void spread(sweep *s, ebb_value first)
     for (ebb_value v = first; v < s->known; v++) {
         const ebb_node *n = &s->g->node[v];
         for (int i = 0; i < n->nin && ebb_op_class_of(n->op) != EBB_CLASS_STOP; i++)
-            s->depends[v] |= s->depends[n->in[i]];
+            s->mark[v] |= s->mark[n->in[i]];
     }
 }
 
@@ -218,18 +190,18 @@ static void contribute(sweep *s, ebb_value v, int part, ebb_value dy)
 {
     if (dy == EBB_NONE)
         return;
-    ebb_value before = s->dy[v][part];
-    s->dy[v][part] = before == EBB_NONE ? dy : ebb_add(s->g, before, dy);
+    ebb_value before = s->d[v][part];
+    s->d[v][part] = before == EBB_NONE ? dy : ebb_add(s->g, before, dy);
 }
 
 static void sweep_rule(sweep *s, ebb_value v)
 {
-    pull p = { .g = s->g, .v = v, .n = s->g->node[v], .dy = s->dy[v][0], .shared = EBB_NONE };
-    int part = p.n.op == EBB_OP_part ? p.n.attr.index : 0;
+    pull p = { .g = s->g, .v = v, .n = s->g->node[v], .dy = s->d[v][0], .shared = EBB_NONE };
+    int part = ebb_part_of(&p.n);
     if (!vjp_rule[p.n.op])
         return;
     for (p.i = 0; p.i < p.n.nin; p.i++)
-        if (s->depends[p.n.in[p.i]])
+        if (s->mark[p.n.in[p.i]])
             contribute(s, p.n.in[p.i], part, vjp_rule[p.n.op](&p));
 }
 
@@ -242,13 +214,13 @@ static void sweep_expansion(sweep *s, ebb_value v)
     ebb_value value = ebb_expand(g, v, parts);
     ebb_value end = g->count;
     parts[0] = value;
-    cover(s);
+    ebb_derivatives_cover(s);
     if (g->status != EBB_OK)
         return;
     spread(s, first);
     for (int k = 0; k < EBB_PARTS_MAX; k++)
-        if (parts[k] != EBB_NONE && s->depends[parts[k]])
-            contribute(s, parts[k], 0, s->dy[v][k]);
+        if (parts[k] != EBB_NONE && s->mark[parts[k]])
+            contribute(s, parts[k], 0, s->d[v][k]);
     sweep_nodes(s, first, end);
 }
 
@@ -258,7 +230,7 @@ static void sweep_nodes(sweep *s, ebb_value first, ebb_value end)
     for (ebb_value v = end - 1; v >= first && g->status == EBB_OK; v--) {
         bool reached = false;
         for (int k = 0; k < EBB_PARTS_MAX; k++)
-            reached |= s->dy[v][k] != EBB_NONE;
+            reached |= s->d[v][k] != EBB_NONE;
         if (!reached)
             continue;
         ebb_op op = g->node[v].op;
@@ -290,15 +262,15 @@ static bool arguments_valid(ebb_graph *g, ebb_value y, ebb_value seed, const ebb
 static void differentiate(sweep *s, ebb_value y, ebb_value seed, const ebb_value *x, int nx)
 {
     ebb_graph *g = s->g;
-    cover(s);
+    ebb_derivatives_cover(s);
     if (g->status != EBB_OK)
         return;
     for (int i = 0; i < nx; i++)
-        s->depends[x[i]] = true;
+        s->mark[x[i]] = 1;
     spread(s, 0);
-    if (!s->depends[y])
+    if (!s->mark[y])
         return;
-    s->dy[y][0] = seed != EBB_NONE ? seed : ebb_constant(g, g->node[y].shape, 1);
+    s->d[y][0] = seed != EBB_NONE ? seed : ebb_constant(g, g->node[y].shape, 1);
     sweep_nodes(s, 0, y + 1);
 }
 
@@ -310,8 +282,7 @@ ebb_status ebb_vjp(ebb_graph *g, ebb_value y, ebb_value seed, const ebb_value *x
     if (g->status == EBB_OK && arguments_valid(g, y, seed, x, nx))
         differentiate(&s, y, seed, x, nx);
     for (int i = 0; i < nx && g->status == EBB_OK; i++)
-        dx[i] = s.dy[x[i]][0] != EBB_NONE ? s.dy[x[i]][0] : ebb_constant(g, ebb_graph_shape(g, x[i]), 0);
-    ebb_free(s.dy);
-    ebb_free(s.depends);
+        dx[i] = s.d[x[i]][0] != EBB_NONE ? s.d[x[i]][0] : ebb_constant(g, ebb_graph_shape(g, x[i]), 0);
+    ebb_derivatives_free(&s);
     return g->status;
 }
