@@ -1,4 +1,4 @@
-/* test_train.c: training and sampling promise bits: whatever the threads, the batch, the cuts. */
+/* test_train.c: training promises bits, whatever the threads and the cuts; and refuses what it cannot do. */
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -13,120 +13,8 @@
 
 #include <cmocka.h>
 
+#include "support/runs.h"
 #include "train/optim.h"
-#include "train/trainer.h"
-
-enum { STEPS = 12, SIDE = 8 };
-static char folder[64];
-static ebb_context *contexts[5]; /* by threads */
-static ebb_context *ctx;
-static const char *backend;
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(folder, "train-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
-    for (int threads = 1; threads <= 4; threads++) {
-        ebb_context_options o = {.size = sizeof o, .threads = threads, .backend = backend};
-        if (ebb_context_create(&o, &contexts[threads]) != EBB_OK)
-            return 1;
-    }
-    ctx = contexts[2];
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    for (int threads = 1; threads <= 4; threads++)
-        ebb_context_free(contexts[threads]);
-    return system(command) != 0 || ebb_mem_read().bytes != 0;
-}
-
-static void assert_says(const ebb_context *c, const char *part)
-{
-    if (strstr(ebb_message(c), part) == NULL)
-        fail_msg("message \"%s\" does not say \"%s\"", ebb_message(c), part);
-}
-
-static void ok(const ebb_context *c, ebb_status status)
-{
-    if (status != EBB_OK)
-        fail_msg("%s: %s", ebb_status_name(status), ebb_message(c));
-}
-
-/* A small class-conditional U-Net with attention, 7 shards a step (not a power of two). */
-static ebb_recipe *tiny(ebb_context *c)
-{
-    static const char *const keys[] = {
-        "about.name=tiny",    "data.kind=synthetic", "data.size=8",       "data.channels=1",
-        "data.limit=20",      "data.flip=true",      "net.base=8",        "net.mult=1,2",
-        "net.attention=1",    "net.blocks=1",        "net.groups=4",      "net.classes=3",
-        "process.steps=20",   "loss.label_drop=0.3", "optim.lr=1e-2",     "optim.warmup=3",
-        "optim.decay=cosine", "optim.clip=0.5",      "train.steps=12",    "train.batch=14",
-        "train.shard=2",      "train.seed=3",        "train.log_every=3", "train.save_every=0",
-        "sample.steps=3",     "sample.count=6",      "sample.guidance=1",
-    };
-    ebb_recipe *r;
-    ok(c, ebb_recipe_default(c, &r));
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        ok(c, ebb_recipe_set(c, r, keys[i]));
-    return r;
-}
-
-static char *in_folder(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
-static void run_steps(ebb_context *c, ebb_trainer *t, int64_t until)
-{
-    ebb_train_report report = {0};
-    while (t->learner.step < until)
-        ok(c, ebb_trainer_step(t, &report));
-}
-
-/* Trains the tiny recipe to its end in folder/name. */
-static void train(ebb_context *c, const char *name)
-{
-    ebb_recipe *r = tiny(c);
-    ebb_trainer *t;
-    ok(c, ebb_trainer_create(c, r, in_folder(name), &t));
-    run_steps(c, t, STEPS);
-    ebb_trainer_free(t);
-    ebb_recipe_free(r);
-}
-
-static void assert_same_file(const char *run_a, const char *run_b, const char *name)
-{
-    char a[256], b[256];
-    void *x, *y;
-    size_t nx, ny;
-    snprintf(a, sizeof a, "%s/%s/%s", folder, run_a, name);
-    snprintf(b, sizeof b, "%s/%s/%s", folder, run_b, name);
-    ok(ctx, ebb_file_read(ctx, a, SIZE_MAX / 4, &x, &nx));
-    ok(ctx, ebb_file_read(ctx, b, SIZE_MAX / 4, &y, &ny));
-    assert_int_equal(nx, ny);
-    if (memcmp(x, y, nx) != 0)
-        fail_msg("%s and %s differ", a, b);
-    ebb_free(x);
-    ebb_free(y);
-}
-
-static void remove_run(const char *name)
-{
-    char command[300];
-    snprintf(command, sizeof command, "rm -r %s/%s", folder, name);
-    assert_int_equal(system(command), 0);
-}
 
 /* "reference": 2 threads, never cut; the other tests compare with it. */
 static void test_learns(void **state)
@@ -242,139 +130,6 @@ static void test_log(void **state)
     ebb_free(text);
     ebb_recipe_free(r);
     remove_run("log");
-}
-
-/* ---- sampling --------------------------------------------------------------------------- */
-
-static ebb_model *reference_model(ebb_context *c)
-{
-    ebb_model *m;
-    ok(c, ebb_model_load(c, in_folder("reference/model.safetensors"), &m));
-    return m;
-}
-
-static ebb_sample_options sampling_options(void)
-{
-    ebb_sample_options o = ebb_sample_defaults();
-    o.n = 11;
-    o.seed = 4;
-    o.label = 1;
-    o.steps = 4;
-    o.guidance = 0.7;
-    o.eta = 0.5;
-    return o;
-}
-
-static void test_samples(void **state)
-{
-    enum { N = 11, NUMBERS = SIDE * SIDE };
-    static float batch[N * NUMBERS], other[N * NUMBERS];
-    (void)state;
-    ebb_model *m = reference_model(ctx);
-    ebb_sample_options o = sampling_options();
-    ok(ctx, ebb_sample(ctx, m, &o, batch));
-    ebb_model_free(m);
-    assert_memory_not_equal(batch, batch + NUMBERS, NUMBERS * sizeof(float));
-    for (int threads = 1; threads <= 4; threads++) {
-        m = reference_model(contexts[threads]);
-        o = sampling_options();
-        ok(contexts[threads], ebb_sample(contexts[threads], m, &o, other));
-        assert_memory_equal(batch, other, sizeof batch);
-        /* Alone, and in parts. */
-        for (int i = 0; i < N; i += 1 + i % 3) {
-            o.first = i;
-            o.n = i + 1 + i % 3 <= N ? 1 + i % 3 : N - i;
-            ok(contexts[threads], ebb_sample(contexts[threads], m, &o, other));
-            assert_memory_equal(batch + i * NUMBERS, other, (size_t)o.n * NUMBERS * sizeof(float));
-        }
-        ebb_model_free(m);
-    }
-}
-
-/* EBB_LABEL_ALL gives blocks of classes; guidance 0 is the conditional model. */
-static void test_labels(void **state)
-{
-    enum { NUMBERS = SIDE * SIDE };
-    static float all[6 * NUMBERS], one[2 * NUMBERS], none[2 * NUMBERS];
-    (void)state;
-    ebb_model *m = reference_model(ctx);
-    for (int guided = 0; guided < 2; guided++) {
-        ebb_sample_options o = sampling_options();
-        o.guidance = guided;
-        o.n = 6;
-        o.label = EBB_LABEL_ALL;
-        ok(ctx, ebb_sample(ctx, m, &o, all));
-        o.n = 2;
-        for (int c = 0; c < 3; c++) {
-            o.label = c;
-            o.first = 2 * c;
-            ok(ctx, ebb_sample(ctx, m, &o, one));
-            assert_memory_equal(all + c * 2 * NUMBERS, one, sizeof one);
-        }
-        o.label = EBB_LABEL_NONE;
-        o.guidance = 0;
-        ok(ctx, ebb_sample(ctx, m, &o, none));
-        assert_memory_not_equal(none, one, sizeof one);
-    }
-    ebb_model_free(m);
-}
-
-static int count_calls(void *user, int64_t done, int64_t total)
-{
-    int64_t *seen = user;
-    assert_int_equal(done, seen[0] + 1);
-    assert_int_equal(total, seen[2]);
-    seen[0] = done;
-    return done >= seen[1];
-}
-
-static void test_progress(void **state)
-{
-    static float pixels[11 * SIDE * SIDE];
-    int64_t seen[3] = {0, 1000, 0};
-    (void)state;
-    ebb_model *m = reference_model(ctx);
-    ebb_sample_options o = sampling_options();
-    o.progress = count_calls;
-    o.user = seen;
-    seen[2] = 2 * o.steps; /* 11 pictures in two shards */
-    ok(ctx, ebb_sample(ctx, m, &o, pixels));
-    assert_int_equal(seen[0], seen[2]);
-    seen[0] = 0;
-    seen[1] = 3;
-    assert_int_equal(ebb_sample(ctx, m, &o, pixels), EBB_E_ARGUMENT);
-    assert_says(ctx, "stopped after 3 of 8");
-    ebb_model_free(m);
-}
-
-typedef struct wrong {
-    ebb_sample_options change;
-    ebb_status status;
-    const char *says;
-} wrong;
-
-static void test_wrong_options(void **state)
-{
-    static float pixels[11 * SIDE * SIDE];
-    (void)state;
-    ebb_model *m = reference_model(ctx);
-    ebb_sample_options good = sampling_options();
-    wrong cases[8];
-    for (int i = 0; i < 8; i++)
-        cases[i].change = good;
-    cases[0].change.label = 3, cases[0].status = EBB_E_ARGUMENT, cases[0].says = "class 3 is outside 0..2";
-    cases[1].change.sampler = "ddmp", cases[1].status = EBB_E_USAGE, cases[1].says = "did you mean 'dd";
-    cases[2].change.steps = 21, cases[2].status = EBB_E_ARGUMENT, cases[2].says = "1 to 20";
-    cases[3].change.eta = 1.5, cases[3].status = EBB_E_ARGUMENT, cases[3].says = "eta";
-    cases[4].change.n = 0, cases[4].status = EBB_E_ARGUMENT, cases[4].says = "at least one";
-    cases[5].change.first = UINT32_MAX, cases[5].status = EBB_E_ARGUMENT, cases[5].says = "outside";
-    cases[6].change.guidance = INFINITY, cases[6].status = EBB_E_ARGUMENT, cases[6].says = "guidance";
-    cases[7].change.label = EBB_LABEL_NONE, cases[7].status = EBB_E_ARGUMENT, cases[7].says = "needs a class";
-    for (int i = 0; i < 8; i++) {
-        assert_int_equal(ebb_sample(ctx, m, &cases[i].change, pixels), cases[i].status);
-        assert_says(ctx, cases[i].says);
-    }
-    ebb_model_free(m);
 }
 
 /* ---- memory ----------------------------------------------------------------------------- */
@@ -617,9 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory),        cmocka_unit_test(test_learns),
         cmocka_unit_test(test_threads),       cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_log),           cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_labels),        cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_wrong_options), cmocka_unit_test(test_directory),
+        cmocka_unit_test(test_log),           cmocka_unit_test(test_directory),
         cmocka_unit_test(test_diverges),      cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_foreign_files), cmocka_unit_test(test_reports),
         cmocka_unit_test(test_learning_rate), cmocka_unit_test(test_points),
