@@ -8,13 +8,15 @@
 
 #if defined(__APPLE__)
 #include <sys/sysctl.h>
-static bool has_neon(void)
+/* `missing` where an older system lacks the name. */
+static bool has(const char *feature, bool missing)
 {
     int value = 0;
     size_t size = sizeof value;
-    /* Older systems lack the name: NEON is then implied by the architecture. */
-    return sysctlbyname("hw.optional.AdvSIMD", &value, &size, NULL, 0) != 0 || value != 0;
+    return sysctlbyname(feature, &value, &size, NULL, 0) != 0 ? missing : value != 0;
 }
+static bool has_neon(void) { return has("hw.optional.AdvSIMD", true); }   /* the architecture implies it */
+static bool has_bf16(void) { return has("hw.optional.arm.FEAT_BF16", false); }
 #elif defined(__linux__)
 #include <sys/auxv.h>
 static bool has_neon(void)
@@ -22,13 +24,21 @@ static bool has_neon(void)
     const unsigned long hwcap_asimd = 1ul << 1;
     return (getauxval(AT_HWCAP) & hwcap_asimd) != 0;
 }
+static bool has_bf16(void)
+{
+    const unsigned long hwcap2_bf16 = 1ul << 14;
+    return (getauxval(AT_HWCAP2) & hwcap2_bf16) != 0;
+}
 #else
 static bool has_neon(void) { return true; }
+static bool has_bf16(void) { return false; }
 #endif
 
 unsigned ebb_cpu_isas(void)
 {
-    return has_neon() ? 1u << EBB_ISA_NEON : 0;
+    if (!has_neon())
+        return 0;
+    return 1u << EBB_ISA_NEON | (has_bf16() ? 1u << EBB_ISA_NEONBF16 : 0);
 }
 #elif !defined(__x86_64__)
 #include "instances.h"

@@ -22,6 +22,19 @@ static bool has_bits(uint64_t word, uint64_t bits)
     return (word & bits) == bits;
 }
 
+/* Linux gives the tile registers to processes that ask for them (arch_prctl, ARCH_REQ_XCOMP_PERM). */
+static bool tiles_permitted(void)
+{
+#if defined(__linux__)
+    const long arch_prctl = 158, request = 0x1023, tile_data = 18;
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(arch_prctl), "D"(request), "S"(tile_data) : "rcx", "r11", "memory");
+    return result == 0;
+#else
+    return false;
+#endif
+}
+
 unsigned ebb_cpu_isas(void)
 {
     unsigned a, b, c, d;
@@ -35,10 +48,13 @@ unsigned ebb_cpu_isas(void)
     if (!has_bits(xcr0, XCR0_AVX512) || !has_bits(b, avx512))
         return isas;
     isas |= 1u << EBB_ISA_AVX512;
-    const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;  /* of EDX */
-    if (has_bits(xcr0, XCR0_AMX) && has_bits(d, amx_bf16 | amx_tile))
-        isas |= 1u << EBB_ISA_AMX;
-    return isas;
+    const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;  /* of EDX of leaf 7, 0 */
+    bool amx = has_bits(xcr0, XCR0_AMX) && has_bits(d, amx_bf16 | amx_tile);
+    const unsigned avx512_bf16 = 1u << 5;                      /* of EAX of leaf 7, 1 */
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !has_bits(a, avx512_bf16))
+        return isas;
+    isas |= 1u << EBB_ISA_AVX512BF16;
+    return isas | (amx && tiles_permitted() ? 1u << EBB_ISA_AMX : 0);
 }
 #else
 typedef int ebb_cpu_x86_unused;

@@ -1,19 +1,23 @@
 /* dispatch.c: which kernel table an ISA gets.
  *
  * A table is the specification's (simd/c) overlaid with the instances of each older ISA and then its own:
- * c <- avx2 <- avx512 <- amx, c <- neon. A kernel that an ISA lacks is the best older one.
+ * c <- avx2 <- avx512 <- avx512bf16 <- amx, c <- neon <- neonbf16. A kernel that an ISA lacks is the best older one.
  */
 #include <string.h>
 
 #include "instances.h"
 
-static const char *const isa_names[EBB_ISA_COUNT] = {"c", "neon", "avx2", "avx512", "amx"};
+static const char *const isa_names[EBB_ISA_COUNT] = {"c",      "neon",       "neonbf16", "avx2",
+                                                      "avx512", "avx512bf16", "amx"};
 
 static ebb_kernels tables[EBB_ISA_COUNT];
 static unsigned available;
 
-static void overlay(ebb_kernels *table, const ebb_kernels *over)
+/* The table of `older` with the rows that `over` has. */
+static void overlay(ebb_isa isa, ebb_isa older, const ebb_kernels *over)
 {
+    ebb_kernels *table = &tables[isa];
+    *table = tables[older];
 #define KERNEL(name, class, exact) \
     if (over->name)                \
         table->name = over->name;
@@ -28,12 +32,13 @@ __attribute__((constructor)) static void build_tables(void)
     for (int i = 0; i < EBB_ISA_COUNT; i++)
         tables[i] = ebb_kernels_c;
 #if defined(__x86_64__)
-    overlay(&tables[EBB_ISA_AVX2], &ebb_kernels_avx2);
-    tables[EBB_ISA_AVX512] = tables[EBB_ISA_AVX2];
-    overlay(&tables[EBB_ISA_AVX512], &ebb_kernels_avx512);
-    tables[EBB_ISA_AMX] = tables[EBB_ISA_AVX512];
+    overlay(EBB_ISA_AVX2, EBB_ISA_C, &ebb_kernels_avx2);
+    overlay(EBB_ISA_AVX512, EBB_ISA_AVX2, &ebb_kernels_avx512);
+    overlay(EBB_ISA_AVX512BF16, EBB_ISA_AVX512, &ebb_kernels_avx512bf16);
+    overlay(EBB_ISA_AMX, EBB_ISA_AVX512BF16, &ebb_kernels_amx);
 #elif defined(__aarch64__)
-    overlay(&tables[EBB_ISA_NEON], &ebb_kernels_neon);
+    overlay(EBB_ISA_NEON, EBB_ISA_C, &ebb_kernels_neon);
+    overlay(EBB_ISA_NEONBF16, EBB_ISA_NEON, &ebb_kernels_neonbf16);
 #else
     available = 1u << EBB_ISA_C;
     (void)overlay;

@@ -6,15 +6,19 @@
 
 #include "simd.h"
 
-#define KERNEL(name, class, exact)                        \
-    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_c;      \
-    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_neon;   \
-    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_avx2;   \
-    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_avx512;
+#define KERNEL(name, class, exact)                           \
+    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_c;          \
+    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_neon;       \
+    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_neonbf16;   \
+    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_avx2;       \
+    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_avx512;     \
+    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_avx512bf16; \
+    extern __typeof__(*(EBB_FN_##class)0) ebb_##name##_amx;
 #include "kernels.def"
 #undef KERNEL
 
-extern const ebb_kernels ebb_kernels_c, ebb_kernels_neon, ebb_kernels_avx2, ebb_kernels_avx512;
+extern const ebb_kernels ebb_kernels_c, ebb_kernels_neon, ebb_kernels_neonbf16, ebb_kernels_avx2, ebb_kernels_avx512,
+    ebb_kernels_avx512bf16, ebb_kernels_amx;
 
 /* The name of this translation unit's instance of a kernel; a vec_*.h sets EBB_ISA_TAG. */
 #define EBB_INSTANCE_(name, isa) ebb_##name##_##isa

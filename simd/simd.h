@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A bfloat16: the upper half of a float. Conversion rounds to nearest even; a NaN stays one. */
+typedef uint16_t ebb_bf16;
+
 /* Geometry of one 2-D convolution over NHWC pictures; also of its adjoints. */
 typedef struct ebb_conv_shape {
     int n;                  /* pictures */
@@ -31,6 +34,14 @@ typedef struct ebb_norm_shape {
     float eps;                     /* added to the variance */
     bool silu;                     /* y = silu(norm(x)) */
 } ebb_norm_shape;
+
+/* One head of attention: nq queries over nk keys of d numbers. Strides in elements from one token to the
+ * next, so that heads are read in place from (tokens, 3, heads, d). */
+typedef struct ebb_attention_shape {
+    int nq, nk, d;
+    size_t q_stride, k_stride, v_stride, o_stride;   /* of the cotangents too */
+    float scale;                                     /* p = softmax(scale * q k^T) */
+} ebb_attention_shape;
 
 /* One step of AdamW (Loshchilov & Hutter 2019, alg. 2) with EMA of the weights. */
 typedef struct ebb_adamw {
@@ -112,15 +123,41 @@ typedef void (*EBB_FN_CONV_DX)(const ebb_conv_shape *s, float *dx, const float *
 typedef void (*EBB_FN_CONV_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch);
 
+/* Winograd F(4x4,3x3) of a 3x3 convolution with stride 1 (Lavin & Gray 2016): any size, padding and channels.
+ * u: weights transformed by ebb_wino_pack; for the adjoint in x call it with ebb_wino_adjoint's shape and the
+ * weights of ebb_wino_pack_dx. Epilogue as in CONV. Its bits are those of simd/c's Winograd, not of CONV.
+ * scratch: 64-byte aligned, ebb_wino_scratch() bytes. */
+typedef void (*EBB_FN_WINO)(const ebb_conv_shape *s, float *y, const float *x, const float *u,
+                            const float *bias, const float *residual, void *scratch);
+/* dw as CONV_DW, by Winograd: sums over tiles in ascending order, then one transform. */
+typedef void (*EBB_FN_WINO_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
+                               bool accumulate, void *scratch);
+/* o = softmax(scale q k^T) v of one head, keys taken in blocks of fixed size with a running maximum (Milakov &
+ * Gimelshein 2018; Dao et al. 2022), so that no nq x nk matrix exists. lse (nq), out: log of the sum of
+ * exp(scale q k^T). scratch: 64-byte aligned, ebb_attention_scratch() bytes. */
+typedef void (*EBB_FN_ATTENTION)(const ebb_attention_shape *s, float *o, float *lse, const float *q, const float *k,
+                                 const float *v, void *scratch);
+/* Its adjoint: dq, dk, dv written (strides q, k, v) from do_ (stride o), o and lse. */
+typedef void (*EBB_FN_ATTENTION_VJP)(const ebb_attention_shape *s, float *dq, float *dk, float *dv, const float *q,
+                                     const float *k, const float *v, const float *o, const float *lse,
+                                     const float *do_, void *scratch);
+
 typedef struct ebb_kernels {
 #define KERNEL(name, class, exact) EBB_FN_##class name;
 #include "kernels.def"
 #undef KERNEL
 } ebb_kernels;
 
-typedef enum ebb_isa { EBB_ISA_C, EBB_ISA_NEON, EBB_ISA_AVX2, EBB_ISA_AVX512, EBB_ISA_AMX, EBB_ISA_COUNT } ebb_isa;
+typedef enum ebb_isa {
+    EBB_ISA_C,
+    EBB_ISA_NEON, EBB_ISA_NEONBF16,          /* with bfmmla, bfdot */
+    EBB_ISA_AVX2, EBB_ISA_AVX512,
+    EBB_ISA_AVX512BF16,                      /* with vdpbf16ps */
+    EBB_ISA_AMX,
+    EBB_ISA_COUNT
+} ebb_isa;
 
-/* Names as in EBB_CPU: "c", "neon", "avx2", "avx512", "amx". */
+/* Names as in EBB_CPU: "c", "neon", "neonbf16", "avx2", "avx512", "avx512bf16", "amx". */
 const char *ebb_isa_name(ebb_isa isa);
 /* -1 when the name is unknown. */
 int ebb_isa_from_name(const char *name);

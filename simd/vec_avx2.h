@@ -10,6 +10,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define EBB_ISA_TAG avx2
 #define VW 8
@@ -94,6 +95,33 @@ VEC vf vf_ldexp(vf a, vf n)
     vi bias = vi_set1(127);
     vf first = vf_mul(a, vi_float_bits(vi_shl(vi_add(half, bias), 23)));
     return vf_mul(first, vi_float_bits(vi_shl(vi_add(rest, bias), 23)));
+}
+
+/* bfloat16 in memory: widening is exact; narrowing rounds to nearest even, a NaN becomes a quiet one. */
+VEC vf vf_load_bf16(const uint16_t *p)
+{
+    return vi_float_bits(vi_shl(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+}
+VEC vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    uint16_t lane[8] = {0};
+    memcpy(lane, p, n * sizeof *lane);
+    return vf_load_bf16(lane);
+}
+VEC __m128i vec_narrow(vf v)
+{
+    vi bits = vf_bits(v), odd = vi_and(vi_shr(bits, 16), vi_set1(1));
+    vi rounded = vi_add(bits, vi_add(odd, vi_set1(0x7FFF)));
+    bits = vf_bits(vf_select(vf_isnan(v), vi_float_bits(vi_or(bits, vi_set1(0x00400000))), vi_float_bits(rounded)));
+    bits = vi_shr(bits, 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
+}
+VEC void vf_store_bf16(uint16_t *p, vf v) { _mm_storeu_si128((__m128i *)p, vec_narrow(v)); }
+VEC void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    uint16_t lane[8];
+    vf_store_bf16(lane, v);
+    memcpy(p, lane, n * sizeof *lane);
 }
 
 /* Lane sum folded by halving: lane j += lane j+4, then +2, then +1. */

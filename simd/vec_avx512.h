@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef EBB_ISA_TAG
 #define EBB_ISA_TAG avx512
+#endif
 #define VW 16
 
 typedef __m512 vf;
@@ -75,6 +77,25 @@ VEC vi vi_from_float(vf a) { return _mm512_cvtps_epi32(a); }
 VEC vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 /* a * 2^n for integral n, one rounding */
 VEC vf vf_ldexp(vf a, vf n) { return _mm512_scalef_ps(a, n); }
+
+/* bfloat16 in memory: widening is exact; narrowing rounds to nearest even, a NaN becomes a quiet one. */
+VEC vf vf_load_bf16(const uint16_t *p)
+{
+    return vi_float_bits(vi_shl(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+}
+VEC vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    return vi_float_bits(vi_shl(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(vm_first(n), p)), 16));
+}
+VEC __m256i vec_narrow(vf v)
+{
+    vi bits = vf_bits(v), odd = vi_and(vi_shr(bits, 16), vi_set1(1));
+    vi rounded = vi_add(bits, vi_add(odd, vi_set1(0x7FFF)));
+    bits = _mm512_mask_mov_epi32(rounded, vf_isnan(v), vi_or(bits, vi_set1(0x00400000)));
+    return _mm512_cvtepi32_epi16(vi_shr(bits, 16));
+}
+VEC void vf_store_bf16(uint16_t *p, vf v) { _mm256_storeu_si256((__m256i *)p, vec_narrow(v)); }
+VEC void vf_store_bf16_n(uint16_t *p, vf v, size_t n) { _mm256_mask_storeu_epi16(p, vm_first(n), vec_narrow(v)); }
 
 /* Lane sum folded by halving: lane j += lane j+8, then +4, +2, +1. */
 VEC float vf_fold_add(vf a)

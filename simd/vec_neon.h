@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef EBB_ISA_TAG
 #define EBB_ISA_TAG neon
+#endif
 #define VW 4
 
 typedef float32x4_t vf;
@@ -94,6 +96,30 @@ VEC vf vf_ldexp(vf a, vf n)
     vi bias = vi_set1(127);
     vf first = vf_mul(a, vi_float_bits(vi_shl(vi_add(half, bias), 23)));
     return vf_mul(first, vi_float_bits(vi_shl(vi_add(rest, bias), 23)));
+}
+
+/* bfloat16 in memory: widening is exact; narrowing rounds to nearest even, a NaN becomes a quiet one. */
+VEC vf vf_load_bf16(const uint16_t *p) { return vi_float_bits(vshll_n_u16(vld1_u16(p), 16)); }
+VEC vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    uint16_t lane[4] = {0, 0, 0, 0};
+    for (size_t i = 0; i < n; i++)
+        lane[i] = p[i];
+    return vf_load_bf16(lane);
+}
+VEC void vf_store_bf16(uint16_t *p, vf v)
+{
+    vi bits = vf_bits(v), odd = vi_and(vi_shr(bits, 16), vi_set1(1));
+    vi rounded = vi_add(bits, vi_add(odd, vi_set1(0x7FFF)));
+    bits = vbslq_u32(vf_isnan(v), vi_or(bits, vi_set1(0x00400000)), rounded);
+    vst1_u16(p, vshrn_n_u32(bits, 16));
+}
+VEC void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    uint16_t lane[4];
+    vf_store_bf16(lane, v);
+    for (size_t i = 0; i < n; i++)
+        p[i] = lane[i];
 }
 
 /* Lane sum folded by halving: lane j += lane j+2, then +1. */

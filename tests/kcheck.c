@@ -34,10 +34,13 @@ typedef struct kcheck_row {
     const char *name;
     size_t offset;
     kcheck_generator *generate;
+    bool exact;
 } kcheck_row;
 
+enum { TOL, EXACT };
+
 static const kcheck_row rows[] = {
-#define KERNEL(name, class, exact) {#name, offsetof(ebb_kernels, name), kcheck_##class},
+#define KERNEL(name, class, exact) {#name, offsetof(ebb_kernels, name), kcheck_##class, exact},
 #include "kernels.def"
 #undef KERNEL
 };
@@ -50,6 +53,7 @@ static long check_isa(ebb_isa isa, const char *only)
     for (int i = 0; i < ROWS; i++) {
         if (only && strcmp(only, rows[i].name) != 0)
             continue;
+        k.worst = 0.0;
         for (int pass = 0; pass < 2; pass++) {
             long before = k.failures;
             k.seed = 1000 * (uint64_t)i + pass;
@@ -60,6 +64,8 @@ static long check_isa(ebb_isa isa, const char *only)
             if (k.failures != before)
                 printf("  %s failed, denormals %s\n", rows[i].name, pass ? "flushed" : "kept");
         }
+        if (!rows[i].exact && isa != EBB_ISA_C)
+            printf("  %s %s: largest error %.3f of its bound\n", ebb_isa_name(isa), rows[i].name, k.worst);
     }
     printf("isa %s: %ld cases, %ld failures\n", ebb_isa_name(isa), k.cases, k.failures);
     fflush(stdout);

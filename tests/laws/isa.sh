@@ -14,6 +14,7 @@ bf16='^v(dpbf16ps|cvtne2?ps2?bf16)'
 while read -r object; do
     case $object in
     */simd/amx/*) continue ;;
+    */simd/avx512bf16/*) level=avx512bf16 ;;
     */simd/avx512/*) level=avx512 ;;
     */simd/avx2/*) level=avx2 ;;
     *) level=base ;;
@@ -28,8 +29,8 @@ while read -r object; do
             split(line, word, " ")
             op = word[1]
             zmm = line ~ /%zmm|%[xy]mm(1[6-9]|2[0-9]|3[01])|%k[0-7]/ || op ~ mask
-            leak = op ~ amx || op ~ bf16
-            if (level != "avx512")
+            leak = op ~ amx || (op ~ bf16 && level != "avx512bf16")
+            if (level !~ /^avx512/)
                 leak = leak || zmm
             if (level == "base")
                 leak = leak || line ~ /%ymm/ || (op ~ vex && line ~ /%[xyz]mm/) || op ~ bmi || op ~ sse

@@ -21,6 +21,7 @@ typedef struct kcheck {
     ebb_isa isa;
     uint64_t seed;
     long cases, failures;
+    double worst;          /* of rows marked TOL: largest error / bound */
     bool front;            /* buffers start right after a guard page; else they end at one */
     bool flush;            /* denormals are flushed to zero */
     kcheck_buffer buffer[KCHECK_BUFFERS];
@@ -40,6 +41,10 @@ size_t kcheck_below(kcheck *k, size_t n);
 /* Whether all bits agree; any NaN equals any NaN. */
 void kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
                   size_t n);
+/* For rows marked TOL: |want - got| <= bound[i], both NaN, or both the same infinity; the largest error in units
+ * of the bound is kept in worst. bound is derived from the data of the case. */
+void kcheck_close(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
+                  const float *bound, size_t n);
 /* Text of a shape, good until the next call. */
 const char *kcheck_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -3,6 +3,7 @@
  * Each buffer lies between two pages without access. Its data touches one of them, so the first byte
  * too far traps; the slack towards the other holds a pattern that kcheck_done checks.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,25 @@ void kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const f
                        ebb_isa_name(k->isa), kernel, shape_text, i, n, (double)got[i], b, (double)want[i], a);
             return;
         }
+    }
+}
+
+void kcheck_close(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
+                  const float *bound, size_t n)
+{
+    k->cases++;
+    for (size_t i = 0; i < n; i++) {
+        double error = fabs((double)want[i] - (double)got[i]);
+        bool same = want[i] == got[i] || (isnan(want[i]) && isnan(got[i]));
+        if (!same && !(error <= bound[i])) {
+            if (++k->failures <= 20)
+                printf("  %s %s %s: element %zu of %zu is %.9g, simd/c has %.9g: further than %.3g\n",
+                       ebb_isa_name(k->isa), kernel, shape_text, i, n, (double)got[i], (double)want[i],
+                       (double)bound[i]);
+            return;
+        }
+        if (!same && error / bound[i] > k->worst)
+            k->worst = error / bound[i];
     }
 }
 
