@@ -142,6 +142,41 @@ typedef void (*EBB_FN_ATTENTION_VJP)(const ebb_attention_shape *s, float *dq, fl
                                      const float *k, const float *v, const float *o, const float *lse,
                                      const float *do_, void *scratch);
 
+/* ---- bfloat16 storage, f32 sums ------------------------------------------------------------- */
+/* y[i] = x[i] rounded to nearest even; and exactly widened. */
+typedef void (*EBB_FN_NARROW)(size_t n, ebb_bf16 *y, const float *x);
+typedef void (*EBB_FN_WIDEN)(size_t n, float *y, const ebb_bf16 *x);
+/* As NORM and NORM_VJP on bfloat16 pictures: widened when read, computed in f32, rounded when written. */
+typedef void (*EBB_FN_NORM_BF16)(const ebb_norm_shape *s, ebb_bf16 *y, float *stats, const ebb_bf16 *x,
+                                 const float *shift, const float *gamma, const float *beta);
+typedef void (*EBB_FN_NORM_VJP_BF16)(const ebb_norm_shape *s, ebb_bf16 *dx, float *dshift, float *dgamma,
+                                     float *dbeta, const ebb_bf16 *x, const float *shift, const ebb_bf16 *dy,
+                                     const float *stats, const float *gamma, const float *beta, void *scratch);
+/* C = A B + bias + residual, sums in f32 in an order that the ISA chooses, one rounding at the end. */
+typedef struct ebb_gemm_bf16_args {
+    size_t m, n, k;
+    const ebb_bf16 *a; size_t lda;     /* (m, k), k contiguous */
+    const ebb_bf16 *b;                 /* (k, n), packed by ebb_gemm_pack_bf16 */
+    void *c; size_t ldc; bool c_f32;   /* (m, n): bfloat16, or float when c_f32 */
+    const float *bias;                 /* (n) or NULL */
+    const ebb_bf16 *residual;          /* (m, n) with ldc, or NULL; may equal c */
+} ebb_gemm_bf16_args;
+typedef void (*EBB_FN_GEMM_BF16)(const ebb_gemm_bf16_args *g, void *scratch);
+/* The trio as CONV, CONV_DX, CONV_DW, with sums as above. w packed by ebb_conv_pack_bf16, ..._dx_bf16. dw is f32:
+ * written, or added to in place. scratch: 64-byte aligned, ebb_conv_scratch_bf16() bytes. */
+typedef void (*EBB_FN_CONV_BF16)(const ebb_conv_shape *s, ebb_bf16 *y, const ebb_bf16 *x, const ebb_bf16 *w,
+                                 const float *bias, const ebb_bf16 *residual, void *scratch);
+typedef void (*EBB_FN_CONV_DX_BF16)(const ebb_conv_shape *s, ebb_bf16 *dx, const ebb_bf16 *dy, const ebb_bf16 *w,
+                                    void *scratch);
+typedef void (*EBB_FN_CONV_DW_BF16)(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
+                                    bool accumulate, void *scratch);
+/* As ATTENTION and ATTENTION_VJP; probabilities are rounded to bfloat16 before they are multiplied. */
+typedef void (*EBB_FN_ATTENTION_BF16)(const ebb_attention_shape *s, ebb_bf16 *o, float *lse, const ebb_bf16 *q,
+                                      const ebb_bf16 *k, const ebb_bf16 *v, void *scratch);
+typedef void (*EBB_FN_ATTENTION_VJP_BF16)(const ebb_attention_shape *s, ebb_bf16 *dq, ebb_bf16 *dk, ebb_bf16 *dv,
+                                          const ebb_bf16 *q, const ebb_bf16 *k, const ebb_bf16 *v,
+                                          const ebb_bf16 *o, const float *lse, const ebb_bf16 *do_, void *scratch);
+
 typedef struct ebb_kernels {
 #define KERNEL(name, class, exact) EBB_FN_##class name;
 #include "kernels.def"
