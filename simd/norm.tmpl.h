@@ -1,4 +1,5 @@
-/* norm.tmpl.h: group normalisation and its adjoint in vector verbs. Specification: c/norm.c.
+/* norm.tmpl.h: group normalisation and its adjoint in vector verbs. Specification: c/norm_loops.h.
+ * Pictures are of floats or, with NORM_BF16 defined, of bfloat16.
  *
  * Channels are the vector lanes, so each lane holds one channel's chain over the pixels and no width
  * changes an association. Work goes by slabs (whole groups, about 64 channels: its pixels stay in the
@@ -7,7 +8,23 @@
 #include "instances.h"
 #include "math.tmpl.h"
 
-enum { STRIP = 4, STRIP_LANES = STRIP * VW, SLAB_CHANNELS = 64 };
+#ifdef NORM_BF16
+typedef ebb_bf16 pixel;
+#define PIXEL_LOAD vf_load_bf16
+#define PIXEL_LOAD_N vf_load_bf16_n
+#define PIXEL_STORE vf_store_bf16
+#define PIXEL_STORE_N vf_store_bf16_n
+#define PIXEL_INSTANCE(name) EBB_INSTANCE(name##_bf16)
+#else
+typedef float pixel;
+#define PIXEL_LOAD vf_load
+#define PIXEL_LOAD_N vf_load_n
+#define PIXEL_STORE vf_store
+#define PIXEL_STORE_N vf_store_n
+#define PIXEL_INSTANCE(name) EBB_INSTANCE(name##_f32)
+#endif
+
+enum { STRIP = 4, STRIP_LANES = STRIP * VW };
 
 /* ---- walking over channels ------------------------------------------------------------------ */
 /* Channels c ... c + lanes-1: so many whole vectors, or, with vectors 0, a part of one. */
@@ -63,17 +80,17 @@ static size_t group_width(const ebb_norm_shape *s) { return (size_t)s->channels 
 
 static float group_count(const ebb_norm_shape *s) { return (float)s->pixels * (float)group_width(s); }
 
-VEC vf strip_load(const int vectors, const strip *t, const float *p)
+VEC vf strip_load(const int vectors, const strip *t, const pixel *p)
 {
-    return vectors ? vf_load(p) : vf_load_n(p, t->lanes);
+    return vectors ? PIXEL_LOAD(p) : PIXEL_LOAD_N(p, t->lanes);
 }
 
-VEC void strip_store(const int vectors, const strip *t, float *p, vf v)
+VEC void strip_store(const int vectors, const strip *t, pixel *p, vf v)
 {
     if (vectors)
-        vf_store(p, v);
+        PIXEL_STORE(p, v);
     else
-        vf_store_n(p, v, t->lanes);
+        PIXEL_STORE_N(p, v, t->lanes);
 }
 
 /* Values of a strip's channels; room for whole vectors. */
@@ -94,7 +111,7 @@ VEC void store_channels(const int vectors, channels *to, const vf *from)
 /* End of the slab of groups that starts with group `first`. */
 static size_t slab_end(const ebb_norm_shape *s, size_t first)
 {
-    size_t groups = SLAB_CHANNELS / group_width(s), left = (size_t)s->groups - first;
+    size_t groups = EBB_NORM_SLAB / group_width(s), left = (size_t)s->groups - first;
     return first + (groups == 0 ? 1 : groups < left ? groups : left);
 }
 
@@ -125,7 +142,7 @@ static void find_coefficients(const strip *t, coefficients *k, const float *stat
 }
 
 /* ---- statistics ----------------------------------------------------------------------------- */
-VEC void sum_pixels(const int vectors, const strip *t, channels *sum, const float *x)
+VEC void sum_pixels(const int vectors, const strip *t, channels *sum, const pixel *x)
 {
     vf chain[STRIP];
     EACH_VECTOR(chain[v] = vf_zero());
@@ -135,7 +152,7 @@ VEC void sum_pixels(const int vectors, const strip *t, channels *sum, const floa
     store_channels(vectors, sum, chain);
 }
 
-VEC void sum_squares(const int vectors, const strip *t, channels *sum, const channels *centre, const float *x)
+VEC void sum_squares(const int vectors, const strip *t, channels *sum, const channels *centre, const pixel *x)
 {
     vf chain[STRIP], c[STRIP];
     EACH_VECTOR(chain[v] = vf_zero());
@@ -150,7 +167,7 @@ VEC void sum_squares(const int vectors, const strip *t, channels *sum, const cha
 }
 
 /* Mean and rstd of groups first ... last-1. */
-static void slab_stats(const ebb_norm_shape *s, size_t first, size_t last, float *stats, const float *x,
+static void slab_stats(const ebb_norm_shape *s, size_t first, size_t last, float *stats, const pixel *x,
                        const float *shift)
 {
     size_t begin = first * group_width(s), end = last * group_width(s);
@@ -184,8 +201,8 @@ static void slab_stats(const ebb_norm_shape *s, size_t first, size_t last, float
 }
 
 /* ---- forward -------------------------------------------------------------------------------- */
-VEC void apply(const int vectors, const strip *t, const bool silu, const coefficients *k, float *y,
-               const float *x)
+VEC void apply(const int vectors, const strip *t, const bool silu, const coefficients *k, pixel *y,
+               const pixel *x)
 {
     vf centre[STRIP], gain[STRIP], constant[STRIP];
     load_channels(vectors, centre, &k->centre);
@@ -201,8 +218,8 @@ VEC void apply(const int vectors, const strip *t, const bool silu, const coeffic
     }
 }
 
-void EBB_INSTANCE(norm_f32)(const ebb_norm_shape *s, float *y, float *stats, const float *x,
-                            const float *shift, const float *gamma, const float *beta)
+void PIXEL_INSTANCE(norm)(const ebb_norm_shape *s, pixel *y, float *stats, const pixel *x, const float *shift,
+                          const float *gamma, const float *beta)
 {
     coefficients k;
     for (size_t first = 0, last; first < (size_t)s->groups; first = last) {
@@ -219,9 +236,28 @@ void EBB_INSTANCE(norm_f32)(const ebb_norm_shape *s, float *y, float *stats, con
 }
 
 /* ---- adjoint -------------------------------------------------------------------------------- */
-/* dz = dy act'(z), kept in dx; over the pixels, total = sum dz and moment = sum dz (u - mean). */
-VEC void find_dz(const int vectors, const strip *t, const bool silu, const coefficients *k, float *dx,
-                 const float *x, const float *dy, channels *total, channels *moment)
+/* dz of a strip between the passes, unrounded: pixels of `stride` floats. */
+typedef struct dz_place {
+    float *at;
+    size_t stride;
+} dz_place;
+
+VEC vf dz_load(const int vectors, const strip *t, const float *p)
+{
+    return vectors ? vf_load(p) : vf_load_n(p, t->lanes);
+}
+
+VEC void dz_store(const int vectors, const strip *t, float *p, vf v)
+{
+    if (vectors)
+        vf_store(p, v);
+    else
+        vf_store_n(p, v, t->lanes);
+}
+
+/* dz = dy act'(z), kept; over the pixels, total = sum dz and moment = sum dz (u - mean). */
+VEC void find_dz(const int vectors, const strip *t, const bool silu, const coefficients *k, dz_place dz,
+                 const pixel *x, const pixel *dy, channels *total, channels *moment)
 {
     vf centre[STRIP], gain[STRIP], constant[STRIP], sum[STRIP], product[STRIP];
     load_channels(vectors, centre, &k->centre);
@@ -229,25 +265,24 @@ VEC void find_dz(const int vectors, const strip *t, const bool silu, const coeff
     load_channels(vectors, constant, &k->constant);
     EACH_VECTOR(sum[v] = product[v] = vf_zero());
     x += t->c;
-    dx += t->c;
     dy += t->c;
-    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dx += t->s->channels, dy += t->s->channels) {
+    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dy += t->s->channels, dz.at += dz.stride) {
         EACH_VECTOR(
             vf d = vf_sub(strip_load(vectors, t, x + v * VW), centre[v]);
-            vf dz = strip_load(vectors, t, dy + v * VW);
+            vf z = strip_load(vectors, t, dy + v * VW);
             if (silu)
-                dz = vf_mul(dz, vec_silu_slope(vf_fma(d, gain[v], constant[v])));
-            sum[v] = vf_add(sum[v], dz);
-            product[v] = vf_fma(dz, d, product[v]);
-            strip_store(vectors, t, dx + v * VW, dz));
+                z = vf_mul(z, vec_silu_slope(vf_fma(d, gain[v], constant[v])));
+            sum[v] = vf_add(sum[v], z);
+            product[v] = vf_fma(z, d, product[v]);
+            dz_store(vectors, t, dz.at + v * VW, z));
     }
     store_channels(vectors, total, sum);
     store_channels(vectors, moment, product);
 }
 
-/* dx = gain dz - d slope - offset; with `sum`, also its sum over the pixels. */
+/* dx = gain dz - d slope - offset; with `shifted`, also its sum over the pixels. */
 VEC void find_dx(const int vectors, const strip *t, const bool shifted, const coefficients *k,
-                 const channels *slopes, float *dx, const float *x, channels *sum)
+                 const channels *slopes, pixel *dx, dz_place dz, const pixel *x, channels *sum)
 {
     vf centre[STRIP], gain[STRIP], minus_offset[STRIP], slope[STRIP], chain[STRIP];
     load_channels(vectors, centre, &k->centre);
@@ -257,11 +292,11 @@ VEC void find_dx(const int vectors, const strip *t, const bool shifted, const co
     EACH_VECTOR(chain[v] = vf_zero());
     x += t->c;
     dx += t->c;
-    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dx += t->s->channels) {
+    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dx += t->s->channels, dz.at += dz.stride) {
         EACH_VECTOR(
             vf d = vf_sub(strip_load(vectors, t, x + v * VW), centre[v]);
-            vf dz = strip_load(vectors, t, dx + v * VW);
-            vf out = vf_fma(gain[v], dz, vf_fnma(d, slope[v], minus_offset[v]));
+            vf z = dz_load(vectors, t, dz.at + v * VW);
+            vf out = vf_fma(gain[v], z, vf_fnma(d, slope[v], minus_offset[v]));
             if (shifted)
                 chain[v] = vf_add(chain[v], out);
             strip_store(vectors, t, dx + v * VW, out));
@@ -272,10 +307,27 @@ VEC void find_dx(const int vectors, const strip *t, const bool shifted, const co
 
 typedef struct adjoint {
     const ebb_norm_shape *s;
-    float *dx, *dshift, *dgamma, *dbeta;
-    const float *x, *shift, *dy, *stats, *gamma, *beta;
+    pixel *dx;
+    float *dshift, *dgamma, *dbeta;
+    const pixel *x;
+    const float *shift;
+    const pixel *dy;
+    const float *stats, *gamma, *beta;
     float *group;  /* (groups, 2): sums over the group of gamma dz and gamma dz (u - mean) */
+    float *dz;     /* (pixels, slab), where dx cannot hold it */
 } adjoint;
+
+/* dz of a strip of the slab begin ... end-1. */
+static dz_place find_place(const adjoint *a, const strip *t, size_t begin, size_t end)
+{
+#ifdef NORM_BF16
+    (void)begin;
+    return (dz_place){a->dz + (t->c - begin), end - begin};
+#else
+    (void)begin, (void)end;
+    return (dz_place){a->dx + t->c, (size_t)a->s->channels};
+#endif
+}
 
 /* Adds a strip's sums to the gradients of gamma and beta and to its groups' sums. */
 static void fold_dz(const adjoint *a, const strip *t, const channels *total, const channels *moment)
@@ -300,11 +352,12 @@ static void slab_dz(const adjoint *a, size_t begin, size_t end)
     coefficients k;
     channels total, moment;
     EACH_STRIP(t, a->s, begin, end) {
+        dz_place dz = find_place(a, &t, begin, end);
         find_coefficients(&t, &k, a->stats, a->shift, a->gamma, a->beta);
         if (a->s->silu)
-            STRIP_CALL(find_dz, &t, true, &k, a->dx, a->x, a->dy, &total, &moment);
+            STRIP_CALL(find_dz, &t, true, &k, dz, a->x, a->dy, &total, &moment);
         else
-            STRIP_CALL(find_dz, &t, false, &k, a->dx, a->x, a->dy, &total, &moment);
+            STRIP_CALL(find_dz, &t, false, &k, dz, a->x, a->dy, &total, &moment);
         fold_dz(a, &t, &total, &moment);
     }
 }
@@ -329,23 +382,25 @@ static void slab_dx(const adjoint *a, size_t begin, size_t end)
     coefficients k;
     channels slope, sum;
     EACH_STRIP(t, a->s, begin, end) {
+        dz_place dz = find_place(a, &t, begin, end);
         find_coefficients(&t, &k, a->stats, a->shift, a->gamma, a->beta);
         find_slope(a, &t, &k.constant, &slope);
         if (a->dshift) {
-            STRIP_CALL(find_dx, &t, true, &k, &slope, a->dx, a->x, &sum);
+            STRIP_CALL(find_dx, &t, true, &k, &slope, a->dx, dz, a->x, &sum);
             for (size_t i = 0; i < t.lanes; i++)
                 a->dshift[t.c + i] = sum.at[i];
         } else {
-            STRIP_CALL(find_dx, &t, false, &k, &slope, a->dx, a->x, &sum);
+            STRIP_CALL(find_dx, &t, false, &k, &slope, a->dx, dz, a->x, &sum);
         }
     }
 }
 
-void EBB_INSTANCE(norm_vjp_f32)(const ebb_norm_shape *s, float *dx, float *dshift, float *dgamma,
-                                float *dbeta, const float *x, const float *shift, const float *dy,
-                                const float *stats, const float *gamma, const float *beta, void *scratch)
+void PIXEL_INSTANCE(norm_vjp)(const ebb_norm_shape *s, pixel *dx, float *dshift, float *dgamma, float *dbeta,
+                              const pixel *x, const float *shift, const pixel *dy, const float *stats,
+                              const float *gamma, const float *beta, void *scratch)
 {
-    const adjoint a = {s, dx, dshift, dgamma, dbeta, x, shift, dy, stats, gamma, beta, scratch};
+    float *group = scratch, *dz = group + (ebb_norm_scratch(s) + 63) / 64 * 16;
+    const adjoint a = {s, dx, dshift, dgamma, dbeta, x, shift, dy, stats, gamma, beta, group, dz};
     for (size_t first = 0, last; first < (size_t)s->groups; first = last) {
         last = slab_end(s, first);
         for (size_t i = 2 * first; i < 2 * last; i++)

@@ -146,7 +146,8 @@ typedef void (*EBB_FN_ATTENTION_VJP)(const ebb_attention_shape *s, float *dq, fl
 /* y[i] = x[i] rounded to nearest even; and exactly widened. */
 typedef void (*EBB_FN_NARROW)(size_t n, ebb_bf16 *y, const float *x);
 typedef void (*EBB_FN_WIDEN)(size_t n, float *y, const ebb_bf16 *x);
-/* As NORM and NORM_VJP on bfloat16 pictures: widened when read, computed in f32, rounded when written. */
+/* As NORM and NORM_VJP on bfloat16 pictures: widened when read, computed in f32, rounded when written; dz and the
+ * sums, dshift too, are not rounded. scratch: ebb_norm_scratch_bf16() bytes. */
 typedef void (*EBB_FN_NORM_BF16)(const ebb_norm_shape *s, ebb_bf16 *y, float *stats, const ebb_bf16 *x,
                                  const float *shift, const float *gamma, const float *beta);
 typedef void (*EBB_FN_NORM_VJP_BF16)(const ebb_norm_shape *s, ebb_bf16 *dx, float *dshift, float *dgamma,
@@ -210,8 +211,12 @@ size_t ebb_conv_pack_dx_size(const ebb_conv_shape *s);  /* floats */
 void ebb_conv_pack(const ebb_conv_shape *s, float *packed, const float *w);
 void ebb_conv_pack_dx(const ebb_conv_shape *s, float *packed, const float *w);
 
+/* Norms go by slabs: as many whole groups as this many channels hold, at least one. */
+#define EBB_NORM_SLAB 64
+
 /* Scratch in bytes, enough for every ISA. */
 size_t ebb_conv_scratch(const ebb_conv_shape *s);     /* conv, conv_dx, conv_dw */
 size_t ebb_norm_scratch(const ebb_norm_shape *s);
+size_t ebb_norm_scratch_bf16(const ebb_norm_shape *s);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -154,6 +155,70 @@ static void test_norm(void **state)
     }
 }
 
+/* ---- bfloat16 -------------------------------------------------------------------------------- */
+static float from_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* The nearer of the two bfloat16s around x, the even one of two as near; 2^128 stands for infinity. */
+static void test_narrow_rounds_to_nearest_even(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 1u << 20; i++) {
+        uint32_t bits = i * 4099u, below = bits & 0xFFFF0000u, above = below + 0x10000u;
+        float x = from_bits(bits);
+        ebb_bf16 y;
+        spec()->narrow_bf16(1, &y, &x);
+        if (!isfinite(x)) {
+            assert_true(isnan(x) ? isnan(from_bits((uint32_t)y << 16)) : y == bits >> 16);
+            continue;
+        }
+        double size = fabs(x), low = fabs(from_bits(below)), high = fabs(from_bits(above));
+        high = isinf(high) ? 0x1p128 : high;
+        bool up = high - size < size - low || (high - size == size - low && (above >> 16 & 1) == 0);
+        assert_int_equal(y, (up ? above : below) >> 16);
+    }
+}
+
+static void assert_narrowed(const ebb_bf16 *got, const float *want, size_t n)
+{
+    static ebb_bf16 rounded[MAX];
+    spec()->narrow_bf16(n, rounded, want);
+    assert_memory_equal(got, rounded, n * sizeof *got);
+}
+
+/* On bfloat16 pictures: exactly what the f32 kernels make of the widened pictures, rounded once. */
+static void test_norm_bf16_is_the_f32_norm_rounded(void **state)
+{
+    static const ebb_norm_shape s = {49, 60, 20, 1e-5f, true};
+    static norm_data d;
+    static ebb_bf16 x[MAX], y[MAX], dy[MAX], dx[MAX];
+    static float stats[128], dshift[64], dgamma[64], dbeta[64], scratch[2 * MAX];
+    size_t n = (size_t)(s.pixels * s.channels);
+    (void)state;
+    norm_setup(&d, &s);
+    spec()->narrow_bf16(n, x, d.x);
+    spec()->narrow_bf16(n, dy, d.dy);
+    spec()->widen_bf16(n, d.x, x);
+    spec()->widen_bf16(n, d.dy, dy);
+    memcpy(dgamma, d.dgamma, sizeof dgamma);
+    memcpy(dbeta, d.dbeta, sizeof dbeta);
+    spec()->norm_f32(&s, d.y, d.stats, d.x, d.shift, d.gamma, d.beta);
+    spec()->norm_vjp_f32(&s, d.dx, d.dshift, d.dgamma, d.dbeta, d.x, d.shift, d.dy, d.stats, d.gamma, d.beta, d.scratch);
+    spec()->norm_bf16(&s, y, stats, x, d.shift, d.gamma, d.beta);
+    spec()->norm_vjp_bf16(&s, dx, dshift, dgamma, dbeta, x, d.shift, dy, stats, d.gamma, d.beta, scratch);
+    assert_true(ebb_norm_scratch_bf16(&s) <= sizeof scratch);
+    assert_memory_equal(stats, d.stats, 2 * sizeof(float) * (size_t)s.groups);
+    assert_narrowed(y, d.y, n);
+    assert_narrowed(dx, d.dx, n);
+    assert_memory_equal(dshift, d.dshift, sizeof(float) * (size_t)s.channels);
+    assert_memory_equal(dgamma, d.dgamma, sizeof dgamma);
+    assert_memory_equal(dbeta, d.dbeta, sizeof dbeta);
+}
+
 /* ---- softmax -------------------------------------------------------------------------------- */
 static void softmax_reference(size_t n, double *y, const float *x, double scale)
 {
@@ -272,6 +337,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_narrow_rounds_to_nearest_even),
+        cmocka_unit_test(test_norm_bf16_is_the_f32_norm_rounded),
         cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_softmax_masks),
         cmocka_unit_test(test_sums),

@@ -26,6 +26,17 @@ static inline float bits_float(uint32_t bits)
     return x;
 }
 
+/* bfloat16 is the upper half of a float: rounding to nearest even carries into it; a NaN becomes quiet. */
+static inline uint16_t narrow_scalar(float x)
+{
+    uint32_t bits = float_bits(x);
+    if ((bits & 0x7FFFFFFF) > 0x7F800000)
+        return (uint16_t)(bits >> 16 | 0x0040);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+static inline float widen_scalar(uint16_t x) { return bits_float((uint32_t)x << 16); }
+
 static inline float at_least(float x, float limit) { return limit > x ? limit : x; }
 static inline float at_most(float x, float limit) { return limit < x ? limit : x; }
 

@@ -60,13 +60,13 @@ static kcheck_buffer *take(kcheck *k, size_t bytes)
     return other;
 }
 
-static float *buffer(kcheck *k, size_t n)
+static void *buffer(kcheck *k, size_t bytes)
 {
-    kcheck_buffer *b = take(k, n * sizeof(float));
+    kcheck_buffer *b = take(k, bytes);
     b->used = true;
-    b->data = n * sizeof(float);
+    b->data = bytes;
     memset(b->base, PATTERN, b->bytes);
-    return (float *)(k->front ? b->base : b->base + b->bytes - b->data);
+    return k->front ? b->base : b->base + b->bytes - b->data;
 }
 
 void kcheck_done(kcheck *k)
@@ -89,7 +89,7 @@ void kcheck_done(kcheck *k)
 
 float *kcheck_in(kcheck *k, size_t n)
 {
-    float *x = buffer(k, n);
+    float *x = buffer(k, n * sizeof(float));
     for (size_t i = 0; i < n; i++)
         x[i] = (float)(int32_t)(kcheck_random(k) >> 32) * 0x1p-29f;
     return x;
@@ -97,14 +97,14 @@ float *kcheck_in(kcheck *k, size_t n)
 
 float *kcheck_out(kcheck *k, size_t n)
 {
-    float *x = buffer(k, n);
+    float *x = buffer(k, n * sizeof(float));
     memset(x, 0xFF, n * sizeof(float));
     return x;
 }
 
 float *kcheck_copy(kcheck *k, const float *x, size_t n)
 {
-    float *y = buffer(k, n);
+    float *y = buffer(k, n * sizeof(float));
     memcpy(y, x, n * sizeof(float));
     return y;
 }
@@ -131,6 +131,36 @@ float *kcheck_special(kcheck *k, size_t n)
     return x;
 }
 
+/* The upper halves of n floats; a NaN keeps a bit of its fraction. */
+static ebb_bf16 *upper_halves(kcheck *k, const float *x, size_t n)
+{
+    ebb_bf16 *y = buffer(k, n * sizeof(ebb_bf16));
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        y[i] = (ebb_bf16)(x[i] != x[i] ? bits >> 16 | 1 : bits >> 16);
+    }
+    return y;
+}
+
+ebb_bf16 *kcheck_in_bf16(kcheck *k, size_t n) { return upper_halves(k, kcheck_in(k, n), n); }
+
+ebb_bf16 *kcheck_special_bf16(kcheck *k, size_t n) { return upper_halves(k, kcheck_special(k, n), n); }
+
+ebb_bf16 *kcheck_out_bf16(kcheck *k, size_t n)
+{
+    ebb_bf16 *x = buffer(k, n * sizeof(ebb_bf16));
+    memset(x, 0xFF, n * sizeof(ebb_bf16));
+    return x;
+}
+
+ebb_bf16 *kcheck_copy_bf16(kcheck *k, const ebb_bf16 *x, size_t n)
+{
+    ebb_bf16 *y = buffer(k, n * sizeof(ebb_bf16));
+    memcpy(y, x, n * sizeof(ebb_bf16));
+    return y;
+}
+
 static bool is_nan_bits(uint32_t bits) { return (bits & 0x7FFFFFFF) > 0x7F800000; }
 
 /* The bits to compare. While denormals are flushed, a compiler may select with a comparison, which keeps a
@@ -152,6 +182,21 @@ void kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const f
             if (++k->failures <= 20)
                 printf("  %s %s %s: element %zu of %zu is %a (%08x), simd/c has %a (%08x)\n",
                        ebb_isa_name(k->isa), kernel, shape_text, i, n, (double)got[i], b, (double)want[i], a);
+            return;
+        }
+    }
+}
+
+void kcheck_equal_bf16(kcheck *k, const char *kernel, const char *shape_text, const ebb_bf16 *want,
+                       const ebb_bf16 *got, size_t n)
+{
+    k->cases++;
+    for (size_t i = 0; i < n; i++) {
+        bool both_nan = (want[i] & 0x7FFF) > 0x7F80 && (got[i] & 0x7FFF) > 0x7F80;
+        if (want[i] != got[i] && !both_nan) {
+            if (++k->failures <= 20)
+                printf("  %s %s %s: element %zu of %zu is %04x, simd/c has %04x\n", ebb_isa_name(k->isa), kernel,
+                       shape_text, i, n, got[i], want[i]);
             return;
         }
     }

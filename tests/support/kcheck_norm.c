@@ -87,3 +87,57 @@ static void backward(kcheck *k, const char *name, size_t offset, const ebb_norm_
 }
 
 void kcheck_NORM_VJP(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, backward); }
+
+/* ---- bfloat16 pictures ------------------------------------------------------------------------ */
+static void forward_bf16(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const ebb_bf16 *x = kcheck_in_bf16(k, n);
+    const float *gamma = kcheck_in(k, c), *beta = kcheck_in(k, c), *shift = shifted ? kcheck_in(k, c) : NULL;
+    ebb_bf16 *want = kcheck_out_bf16(k, n), *got = kcheck_out_bf16(k, n), *self = kcheck_copy_bf16(k, x, n);
+    float *want_stats = kcheck_out(k, g), *got_stats = kcheck_out(k, g), *self_stats = kcheck_out(k, g);
+    KCHECK_FN(NORM_BF16, k->spec, offset)(s, want, want_stats, x, shift, gamma, beta);
+    KCHECK_FN(NORM_BF16, k->fast, offset)(s, got, got_stats, x, shift, gamma, beta);
+    kcheck_equal(k, name, text(s, shifted, "stats"), want_stats, got_stats, g);
+    kcheck_equal_bf16(k, name, text(s, shifted, "y"), want, got, n);
+    KCHECK_FN(NORM_BF16, k->fast, offset)(s, self, self_stats, self, shift, gamma, beta);
+    kcheck_equal_bf16(k, name, text(s, shifted, "in place"), want, self, n);
+}
+
+void kcheck_NORM_BF16(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, forward_bf16); }
+
+typedef struct adjoint_bf16 {
+    ebb_bf16 *dx;
+    float *dshift, *dgamma, *dbeta, *scratch;
+} adjoint_bf16;
+
+static adjoint_bf16 results_bf16(kcheck *k, const ebb_norm_shape *s, const float *start, bool shifted)
+{
+    size_t c = (size_t)s->channels;
+    return (adjoint_bf16){.dx = kcheck_out_bf16(k, (size_t)s->pixels * c), .dshift = shifted ? kcheck_out(k, c) : NULL,
+                          .dgamma = kcheck_copy(k, start, c), .dbeta = kcheck_copy(k, start, c),
+                          .scratch = kcheck_out(k, (ebb_norm_scratch_bf16(s) + 63) / 64 * 16)};
+}
+
+static void backward_bf16(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const ebb_bf16 *x = kcheck_in_bf16(k, n), *dy = kcheck_in_bf16(k, n);
+    const float *stats = kcheck_in(k, g), *gamma = kcheck_in(k, c), *beta = kcheck_in(k, c);
+    const float *start = kcheck_in(k, c), *shift = shifted ? kcheck_in(k, c) : NULL;
+    adjoint_bf16 want = results_bf16(k, s, start, shifted), got = results_bf16(k, s, start, shifted), self = got;
+    EBB_FN_NORM_VJP_BF16 fast = KCHECK_FN(NORM_VJP_BF16, k->fast, offset);
+    EBB_FN_NORM_VJP_BF16 spec = KCHECK_FN(NORM_VJP_BF16, k->spec, offset);
+    spec(s, want.dx, want.dshift, want.dgamma, want.dbeta, x, shift, dy, stats, gamma, beta, want.scratch);
+    fast(s, got.dx, got.dshift, got.dgamma, got.dbeta, x, shift, dy, stats, gamma, beta, got.scratch);
+    kcheck_equal_bf16(k, name, text(s, shifted, "dx"), want.dx, got.dx, n);
+    kcheck_equal(k, name, text(s, shifted, "dgamma"), want.dgamma, got.dgamma, c);
+    kcheck_equal(k, name, text(s, shifted, "dbeta"), want.dbeta, got.dbeta, c);
+    if (shifted)
+        kcheck_equal(k, name, text(s, shifted, "dshift"), want.dshift, got.dshift, c);
+    self.dx = kcheck_copy_bf16(k, dy, n);
+    fast(s, self.dx, self.dshift, self.dgamma, self.dbeta, x, shift, self.dx, stats, gamma, beta, self.scratch);
+    kcheck_equal_bf16(k, name, text(s, shifted, "dx in place"), want.dx, self.dx, n);
+}
+
+void kcheck_NORM_VJP_BF16(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, backward_bf16); }

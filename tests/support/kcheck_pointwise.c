@@ -101,3 +101,47 @@ static void adamw(kcheck *k, const char *name, size_t offset, size_t n)
 }
 
 void kcheck_ADAMW(kcheck *k, const char *name, size_t offset) { each_size(k, name, offset, adamw); }
+
+static void narrow(kcheck *k, const char *name, size_t offset, size_t n)
+{
+    const float *x = kcheck_special(k, n);
+    ebb_bf16 *want = kcheck_out_bf16(k, n), *got = kcheck_out_bf16(k, n);
+    KCHECK_FN(NARROW, k->spec, offset)(n, want, x);
+    KCHECK_FN(NARROW, k->fast, offset)(n, got, x);
+    kcheck_equal_bf16(k, name, kcheck_text("n %zu", n), want, got, n);
+}
+
+/* Every upper half, with lower halves around the middle of two bfloat16s, at it, and random. */
+static void narrow_ties(kcheck *k, const char *name, size_t offset)
+{
+    enum { COUNT = 1 << 16 };
+    for (int i = 0; i < 4; i++) {
+        float *x = kcheck_out(k, COUNT);
+        ebb_bf16 *want = kcheck_out_bf16(k, COUNT), *got = kcheck_out_bf16(k, COUNT);
+        for (uint32_t j = 0; j < COUNT; j++) {
+            uint32_t bits = j << 16 | (i < 3 ? 0x7FFF + (uint32_t)i : (uint32_t)kcheck_below(k, 1 << 16));
+            memcpy(&x[j], &bits, sizeof bits);
+        }
+        KCHECK_FN(NARROW, k->spec, offset)(COUNT, want, x);
+        KCHECK_FN(NARROW, k->fast, offset)(COUNT, got, x);
+        kcheck_equal_bf16(k, name, kcheck_text("every upper half, lower half %d", i), want, got, COUNT);
+        kcheck_done(k);
+    }
+}
+
+void kcheck_NARROW(kcheck *k, const char *name, size_t offset)
+{
+    each_size(k, name, offset, narrow);
+    narrow_ties(k, name, offset);
+}
+
+static void widen(kcheck *k, const char *name, size_t offset, size_t n)
+{
+    const ebb_bf16 *x = kcheck_special_bf16(k, n);
+    float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+    KCHECK_FN(WIDEN, k->spec, offset)(n, want, x);
+    KCHECK_FN(WIDEN, k->fast, offset)(n, got, x);
+    kcheck_equal(k, name, kcheck_text("n %zu", n), want, got, n);
+}
+
+void kcheck_WIDEN(kcheck *k, const char *name, size_t offset) { each_size(k, name, offset, widen); }
