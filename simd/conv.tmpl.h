@@ -220,7 +220,8 @@ static conv_range conv_range_make(int size, int pad, int kernel, int stride, int
 
 /* One phase of one block. */
 static void conv_dx_phase(const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
-                          const conv_scratch *m, conv_range y, conv_range x, const float *w, float *dx)
+                          const conv_scratch *m, conv_range y, conv_range x, const float *w, float *dx,
+                          const float *residual)
 {
     ptrdiff_t co = s->co, ci = s->ci, skip = s->stride;
     conv_grid grid = {
@@ -229,18 +230,20 @@ static void conv_dx_phase(const ebb_conv_shape *s, const conv_block *b, const co
         .first = s->oh - 1 - y.t, .step = 1, .high = s->oh,
         .taps = y.taps, .columns = x.taps, .a_tap = b->pitch, .b_tap = skip * s->kw * co * EBB_PANEL,
     };
+    ptrdiff_t begin = at->n * grid.c.picture + ((ptrdiff_t)y.first * s->w + x.first) * ci;
     tile_job j = {
         .a = m->window + y.skip * grid.a.row + x.skip * grid.a.pixel,
-        .c = dx + at->n * grid.c.picture + ((ptrdiff_t)y.first * s->w + x.first) * ci,
+        .c = dx + begin,
         .k = {.len = co, .a_outer = grid.a_tap, .a_inner = co, .a_step = 1, .b_outer = grid.b_tap,
               .b_inner = skip * co * EBB_PANEL, .b_step = EBB_PANEL},
     };
     size_t count = conv_rows(m->rows, &grid);
-    conv_panels(&j, w, (size_t)s->kh * s->kw * co, s->ci, NULL, NULL, m->rows, count);
+    conv_panels(&j, w, (size_t)s->kh * s->kw * co, s->ci, NULL, residual ? residual + begin : NULL, m->rows,
+                count);
 }
 
 static void conv_dx_windows(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
-                            void *scratch)
+                            const float *residual, void *scratch)
 {
     conv_block b = conv_block_in(s);
     conv_scratch m = conv_carve(b.floats, 0, scratch);
@@ -259,23 +262,23 @@ static void conv_dx_windows(const ebb_conv_shape *s, float *dx, const float *dy,
             for (int fx = 0; fx < s->stride; fx++) {
                 conv_range x = conv_range_make(s->w, s->pad_left, s->kw, s->stride, fx, px.first,
                                                px.count);
-                conv_dx_phase(s, &b, &at, &m, y, x, w + (fy * s->kw + fx) * panel_row, dx);
+                conv_dx_phase(s, &b, &at, &m, y, x, w + (fy * s->kw + fx) * panel_row, dx, residual);
             }
         }
     } while (conv_next(&at, &b, s->n, py.count));
 }
 
 void EBB_INSTANCE(conv_dx_f32)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
-                               void *scratch)
+                               const float *residual, void *scratch)
 {
     ebb_conv_shape flat;
     if (!conv_pointwise(s, &flat)) {
-        conv_dx_windows(s, dx, dy, w, scratch);
+        conv_dx_windows(s, dx, dy, w, residual, scratch);
         return;
     }
     flat.ci = s->co;
     flat.co = s->ci;
-    EBB_INSTANCE(conv_f32)(&flat, dx, dy, w, NULL, NULL, scratch);
+    EBB_INSTANCE(conv_f32)(&flat, dx, dy, w, NULL, residual, scratch);
 }
 
 /* Columns of the block's dy as one linear stream, zero filled. dy: (pixels, co). */

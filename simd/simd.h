@@ -115,9 +115,10 @@ typedef void (*EBB_FN_GEMM)(const ebb_gemm_args *g);
 typedef void (*EBB_FN_CONV)(const ebb_conv_shape *s, float *y, const float *x, const float *w,
                             const float *bias, const float *residual, void *scratch);
 /* dx[n,y,x,ci]: one fma chain from +0 over ascending (kh, kw, co) of the taps that exist for this
- * pixel's phase (stride), zeros left and right of dy taking part. w packed by ebb_conv_pack_dx. */
+ * pixel's phase (stride), zeros left and right of dy taking part, then + residual (laid out as dx, may equal
+ * it; NULL: none). w packed by ebb_conv_pack_dx. */
 typedef void (*EBB_FN_CONV_DX)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
-                               void *scratch);
+                               const float *residual, void *scratch);
 /* dw[kh,kw,ci,co] (plain layout): one fma chain over ascending (n, oh, ow) of x*dy, zeros left
  * and right of x taking part, starting from +0, or from dw when accumulate. */
 typedef void (*EBB_FN_CONV_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,

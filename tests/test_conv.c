@@ -163,7 +163,7 @@ static void check_shape(const ebb_kernels *k, const ebb_conv_shape *s)
     exact *y = exacts(p.ny), *dx = exacts(p.nx), *dw = exacts(p.nw);
     reference(&p, y, dx, dw);
     k->conv_f32(s, p.y, p.x, p.packed, NULL, NULL, p.scratch);
-    k->conv_dx_f32(s, p.dx, p.dy, p.packed_dx, p.scratch);
+    k->conv_dx_f32(s, p.dx, p.dy, p.packed_dx, NULL, p.scratch);
     k->conv_dw_f32(s, p.dw, p.x, p.dy, false, p.scratch);
     check("y", p.y, y, p.ny);
     check("dx", p.dx, dx, p.nx);
@@ -175,11 +175,15 @@ static void check_shape(const ebb_kernels *k, const ebb_conv_shape *s)
         term(&y[i], p.bias[i % s->co], 1);
         term(&y[i], p.residual[i], 1);
     }
+    for (size_t i = 0; i < p.nx; i++)
+        term(&dx[i], p.dx[i], 1);
     for (size_t i = 0; i < p.nw; i++)
         dw[i] = (exact){2 * dw[i].sum, 2 * dw[i].size, 2 * dw[i].terms};
     k->conv_f32(s, p.residual, p.x, p.packed, p.bias, p.residual, p.scratch);
+    k->conv_dx_f32(s, p.dx, p.dy, p.packed_dx, p.dx, p.scratch);
     k->conv_dw_f32(s, p.dw, p.x, p.dy, true, p.scratch);
     check("y + bias + residual, in place", p.residual, y, p.ny);
+    check("dx + residual, in place", p.dx, dx, p.nx);
     check("dw accumulated", p.dw, dw, p.nw);
     free(y);
     free(dx);

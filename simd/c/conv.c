@@ -57,7 +57,7 @@ void ebb_conv_f32_c(const ebb_conv_shape *s, float *y, const float *x, const flo
 }
 
 void ebb_conv_dx_f32_c(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
-                       void *scratch)
+                       const float *residual, void *scratch)
 {
     (void)scratch;
     size_t next = 0;
@@ -77,7 +77,7 @@ void ebb_conv_dx_f32_c(const ebb_conv_shape *s, float *dx, const float *dy, cons
                     sum = fmaf(at(p, s->ow, s->co, ox, o), q[(size_t)o * EBB_PANEL], sum);
             }
         }
-        dx[next] = sum;
+        dx[next] = residual ? sum + residual[next] : sum;
     }
 }
 

@@ -44,7 +44,7 @@ void ebb_own_conv(const ebb_executor *e, const ebb_step_args *a)
         e->kernels->conv_f32(&s, a->out[0], a->in[0], packed, NULL, NULL, scratch);
     } else {
         ebb_conv_pack_dx(&s, packed, a->in[1]);
-        e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], packed, scratch);
+        e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], packed, NULL, scratch);
     }
 }
 
@@ -70,7 +70,7 @@ void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
 void ebb_own_conv_dx_packed(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_conv_shape s = geometry(&e->task);
-    e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], a->in[1], a->scratch);
+    e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], a->in[1], NULL, a->scratch);
 }
 
 void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a)

@@ -146,15 +146,20 @@ static void forward(kcheck *k, const char *name, size_t offset, const ebb_conv_s
 
 static void adjoint_x(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
 {
-    bool special = (random & 3) == 0;
+    bool special = (random & 3) == 0, added = random & 4;
     size_t n = input_size(s);
     float *dy = numbers(k, output_size(s), special), *w = numbers(k, weight_size(s), special);
     float *packed = kcheck_out(k, ebb_conv_pack_dx_size(s)), *room = scratch(k, s);
+    float *residual = added ? numbers(k, n, special) : NULL, *self = added ? kcheck_copy(k, residual, n) : NULL;
     float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
     ebb_conv_pack_dx(s, packed, w);
-    KCHECK_FN(CONV_DX, k->spec, offset)(s, want, dy, packed, room);
-    KCHECK_FN(CONV_DX, k->fast, offset)(s, got, dy, packed, room);
+    KCHECK_FN(CONV_DX, k->spec, offset)(s, want, dy, packed, residual, room);
+    KCHECK_FN(CONV_DX, k->fast, offset)(s, got, dy, packed, residual, room);
     kcheck_equal(k, name, text(s), want, got, n);
+    if (added) {
+        KCHECK_FN(CONV_DX, k->fast, offset)(s, self, dy, packed, self, room);
+        kcheck_equal(k, name, text(s), want, self, n);
+    }
 }
 
 static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
