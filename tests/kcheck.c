@@ -1,75 +1,47 @@
-/* kcheck.c: every kernel of kernels.def, on every ISA of this machine, against simd/c, bit for bit.
- *
- * The list drives it: a row whose class has no case generator does not compile. Each generator runs
- * twice: with buffers that end at a page without access, and with buffers that start right after one
- * while denormals are flushed to zero.
- * Usage: kcheck [--isa NAME] [--kernel NAME]. Uses no test library, so that it runs on a cross target.
+/* kcheck.c: every kernel of kernels.def, on every ISA of this machine, against simd/c (src/check), as a program
+ * that needs no library, so that it runs on a cross target.
+ * Usage: kcheck [--isa NAME] [--kernel NAME]. A row that an ISA takes over from an older one is run once.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "support/kcheck.h"
+#include "check/kcheck.h"
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-static void flush_denormals(bool on)
+static void say(void *user, const char *text)
 {
-    const unsigned ftz_daz = 0x8040;
-    _mm_setcsr(on ? _mm_getcsr() | ftz_daz : _mm_getcsr() & ~ftz_daz);
+    (void)user;
+    printf("  %s\n", text);
 }
-#elif defined(__aarch64__)
-static void flush_denormals(bool on)
-{
-    const uint64_t fz = 1u << 24;
-    uint64_t fpcr;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
-    fpcr = on ? fpcr | fz : fpcr & ~fz;
-    __asm__ volatile("msr fpcr, %0" : : "r"(fpcr));
-}
-#else
-static void flush_denormals(bool on) { (void)on; }
-#endif
-
-typedef struct kcheck_row {
-    const char *name;
-    size_t offset;
-    kcheck_generator *generate;
-    bool exact;
-} kcheck_row;
-
-enum { TOL, EXACT };
-
-static const kcheck_row rows[] = {
-#define KERNEL(name, class, exact) {#name, offsetof(ebb_kernels, name), kcheck_##class, exact},
-#include "kernels.def"
-#undef KERNEL
-};
-enum { ROWS = sizeof rows / sizeof *rows };
 
 /* Returns the failures. */
 static long check_isa(ebb_isa isa, const char *only)
 {
-    kcheck k = {.spec = ebb_kernels_get(EBB_ISA_C), .fast = ebb_kernels_get(isa), .isa = isa};
-    for (int i = 0; i < ROWS; i++) {
-        if (only && strcmp(only, rows[i].name) != 0)
+    static kcheck k;
+    ebb_kcheck_start(&k, isa);
+    k.say = say;
+    int own = 0;
+    for (int i = 0; ebb_kcheck_row(i).name; i++) {
+        kcheck_row row = ebb_kcheck_row(i);
+        if ((only && strcmp(only, row.name) != 0) || !ebb_kcheck_own(isa, i))
             continue;
-        k.worst = 0.0;
-        for (int pass = 0; pass < 2; pass++) {
-            long before = k.failures;
-            k.seed = 1000 * (uint64_t)i + pass;
-            k.front = k.flush = pass == 1;
-            flush_denormals(k.flush);
-            rows[i].generate(&k, rows[i].name, rows[i].offset);
-            flush_denormals(false);
-            if (k.failures != before)
-                printf("  %s failed, denormals %s\n", rows[i].name, pass ? "flushed" : "kept");
-        }
-        if (!rows[i].exact && isa != EBB_ISA_C)
-            printf("  %s %s: largest error %.3f of its bound\n", ebb_isa_name(isa), rows[i].name, k.worst);
+        own++;
+        if (!ebb_kcheck_run(&k, i))
+            ebb_kcheck_fail(&k, "%s: out of memory, or a case with more than %d buffers", row.name, KCHECK_BUFFERS);
+        if (!row.exact && isa != EBB_ISA_C)
+            printf("  %s %s: largest error %.3f of its bound\n", ebb_isa_name(isa), row.name, k.worst);
     }
-    printf("isa %s: %ld cases, %ld failures\n", ebb_isa_name(isa), k.cases, k.failures);
+    ebb_kcheck_release(&k);
+    printf("isa %s: %d kernels of its own, %ld cases, %ld failures\n", ebb_isa_name(isa), own, k.cases, k.failures);
     fflush(stdout);
-    return k.failures + (k.cases == 0);
+    return k.failures + (own > 0 && k.cases == 0);
+}
+
+static bool known(const char *kernel)
+{
+    for (int i = 0; ebb_kcheck_row(i).name; i++)
+        if (strcmp(kernel, ebb_kcheck_row(i).name) == 0)
+            return true;
+    return false;
 }
 
 static const char *option(int argc, char **argv, const char *name)
@@ -86,7 +58,7 @@ int main(int argc, char **argv)
     int only = isa_name ? ebb_isa_from_name(isa_name) : -1;
     long failures = 0;
 
-    if (argc % 2 == 0 || (argc > 1 && !isa_name && !kernel) || (isa_name && only < 0)) {
+    if (argc % 2 == 0 || (argc > 1 && !isa_name && !kernel) || (isa_name && only < 0) || (kernel && !known(kernel))) {
         fprintf(stderr, "usage: kcheck [--isa NAME] [--kernel NAME]\n");
         return 2;
     }

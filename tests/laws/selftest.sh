@@ -66,6 +66,12 @@ expect 0 'base allocates' sh "$laws/calls.sh" objects
 echo '#include <stdlib.h>
 void *ebb_a(void) { return malloc(3); }' | object src/plan/a.c ''
 expect 1 'plan allocates' sh "$laws/calls.sh" objects
+echo '#include <sys/mman.h>
+void ebb_a(void *p) { munmap(p, 1); }' | object src/check/a.c ''
+expect 0 'check unmaps a guard page' sh "$laws/calls.sh" objects
+echo '#include <stdlib.h>
+void *ebb_a(void) { return malloc(3); }' | object src/check/a.c ''
+expect 1 'check allocates' sh "$laws/calls.sh" objects
 echo '#include <stdio.h>
 void ebb_a(void) { puts("1"); }' | object src/base/a.c ''
 expect 1 'base prints' sh "$laws/calls.sh" objects

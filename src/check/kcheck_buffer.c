@@ -5,16 +5,15 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "support/kcheck.h"
+#include "check/kcheck.h"
 
 enum { PATTERN = 0xA5 };
 
-uint64_t kcheck_random(kcheck *k)
+uint64_t ebb_kcheck_random(kcheck *k)
 {
     uint64_t z = (k->seed += 0x9E3779B97F4A7C15u);  /* splitmix64 */
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -22,20 +21,26 @@ uint64_t kcheck_random(kcheck *k)
     return z ^ (z >> 31);
 }
 
-size_t kcheck_below(kcheck *k, size_t n)
+size_t ebb_kcheck_below(kcheck *k, size_t n)
 {
-    return (size_t)(kcheck_random(k) >> 16) % n;
+    return (size_t)(ebb_kcheck_random(k) >> 16) % n;
 }
 
-static void map(kcheck_buffer *b, size_t bytes, size_t page)
+static bool map(kcheck_buffer *b, size_t bytes, size_t page)
 {
     unsigned char *all = mmap(NULL, bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (all == MAP_FAILED || mprotect(all + page, bytes, PROT_READ | PROT_WRITE) != 0) {
-        perror("kcheck: guard pages");
-        exit(2);
-    }
+    if (all == MAP_FAILED)
+        return false;
     b->base = all + page;
     b->bytes = bytes;
+    return mprotect(b->base, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+static void unmap(kcheck_buffer *b, size_t page)
+{
+    if (b->base)
+        munmap(b->base - page, b->bytes + 2 * page);
+    *b = (kcheck_buffer){0};
 }
 
 /* Mappings are kept and used again by later cases of as many pages. */
@@ -50,14 +55,18 @@ static kcheck_buffer *take(kcheck *k, size_t bytes)
         if (!b->used && (!other || !b->base))
             other = b;
     }
-    if (!other) {
-        fprintf(stderr, "kcheck: a case uses more than %d buffers\n", KCHECK_BUFFERS);
-        exit(2);
-    }
-    if (other->base)
-        munmap(other->base - page, other->bytes + 2 * page);
-    map(other, whole, page);
+    if (!other)
+        longjmp(k->no_memory, 1);   /* a case uses more than KCHECK_BUFFERS */
+    unmap(other, page);
+    if (!map(other, whole, page))
+        longjmp(k->no_memory, 1);
     return other;
+}
+
+void ebb_kcheck_release(kcheck *k)
+{
+    for (int i = 0; i < KCHECK_BUFFERS; i++)
+        unmap(&k->buffer[i], (size_t)sysconf(_SC_PAGESIZE));
 }
 
 static void *buffer(kcheck *k, size_t bytes)
@@ -69,7 +78,7 @@ static void *buffer(kcheck *k, size_t bytes)
     return k->front ? b->base : b->base + b->bytes - b->data;
 }
 
-void kcheck_done(kcheck *k)
+void ebb_kcheck_done(kcheck *k)
 {
     for (int i = 0; i < KCHECK_BUFFERS; i++) {
         kcheck_buffer *b = &k->buffer[i];
@@ -78,8 +87,7 @@ void kcheck_done(kcheck *k)
         const unsigned char *slack = k->front ? b->base + b->data : b->base;
         for (size_t j = 0; j < b->bytes - b->data; j++) {
             if (slack[j] != PATTERN) {
-                printf("  write %s a buffer of %zu bytes\n", k->front ? "behind" : "before", b->data);
-                k->failures++;
+                ebb_kcheck_fail(k, "write %s a buffer of %zu bytes", k->front ? "behind" : "before", b->data);
                 break;
             }
         }
@@ -87,38 +95,38 @@ void kcheck_done(kcheck *k)
     }
 }
 
-float *kcheck_in(kcheck *k, size_t n)
+float *ebb_kcheck_in(kcheck *k, size_t n)
 {
     float *x = buffer(k, n * sizeof(float));
     for (size_t i = 0; i < n; i++)
-        x[i] = (float)(int32_t)(kcheck_random(k) >> 32) * 0x1p-29f;
+        x[i] = (float)(int32_t)(ebb_kcheck_random(k) >> 32) * 0x1p-29f;
     return x;
 }
 
-float *kcheck_out(kcheck *k, size_t n)
+float *ebb_kcheck_out(kcheck *k, size_t n)
 {
     float *x = buffer(k, n * sizeof(float));
     memset(x, 0xFF, n * sizeof(float));
     return x;
 }
 
-float *kcheck_copy(kcheck *k, const float *x, size_t n)
+float *ebb_kcheck_copy(kcheck *k, const float *x, size_t n)
 {
     float *y = buffer(k, n * sizeof(float));
     memcpy(y, x, n * sizeof(float));
     return y;
 }
 
-float *kcheck_special(kcheck *k, size_t n)
+float *ebb_kcheck_special(kcheck *k, size_t n)
 {
     static const uint32_t special[] = {
         0x00000000, 0x00000001, 0x00400000, 0x007FFFFF, 0x00800000, 0x3F800000, 0x7F7FFFFF, 0x7F800000,
         0x7FC00000, 0x7F800001, 0x42B17218, 0x42AEAC50, 0x42CFF1B5, 0x42B20000, 0x42B00000, 0x4B800000,
         0x40490FDB, 0x461C4000, 0x3F200000, 0x33800000, 0x5F000000, 0x20000000, 0x3F3504F3, 0x3F000000,
     };
-    float *x = kcheck_in(k, n);
+    float *x = ebb_kcheck_in(k, n);
     for (size_t i = 0; i < n; i++) {
-        uint64_t r = kcheck_random(k);
+        uint64_t r = ebb_kcheck_random(k);
         uint32_t sign = (uint32_t)(r >> 40) & 0x80000000u, bits = (uint32_t)(r >> 32);
         if ((r & 3) == 0)
             bits = special[(r >> 8) % (sizeof special / sizeof *special)] | sign;
@@ -143,18 +151,18 @@ static ebb_bf16 *upper_halves(kcheck *k, const float *x, size_t n)
     return y;
 }
 
-ebb_bf16 *kcheck_in_bf16(kcheck *k, size_t n) { return upper_halves(k, kcheck_in(k, n), n); }
+ebb_bf16 *ebb_kcheck_in_bf16(kcheck *k, size_t n) { return upper_halves(k, ebb_kcheck_in(k, n), n); }
 
-ebb_bf16 *kcheck_special_bf16(kcheck *k, size_t n) { return upper_halves(k, kcheck_special(k, n), n); }
+ebb_bf16 *ebb_kcheck_special_bf16(kcheck *k, size_t n) { return upper_halves(k, ebb_kcheck_special(k, n), n); }
 
-ebb_bf16 *kcheck_out_bf16(kcheck *k, size_t n)
+ebb_bf16 *ebb_kcheck_out_bf16(kcheck *k, size_t n)
 {
     ebb_bf16 *x = buffer(k, n * sizeof(ebb_bf16));
     memset(x, 0xFF, n * sizeof(ebb_bf16));
     return x;
 }
 
-ebb_bf16 *kcheck_copy_bf16(kcheck *k, const ebb_bf16 *x, size_t n)
+ebb_bf16 *ebb_kcheck_copy_bf16(kcheck *k, const ebb_bf16 *x, size_t n)
 {
     ebb_bf16 *y = buffer(k, n * sizeof(ebb_bf16));
     memcpy(y, x, n * sizeof(ebb_bf16));
@@ -172,48 +180,44 @@ static uint32_t bits_of(const kcheck *k, float x)
     return k->flush && !(bits & 0x7F800000) ? bits & 0x80000000u : bits;
 }
 
-void kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
-                  size_t n)
+void ebb_kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
+                      size_t n)
 {
     k->cases++;
     for (size_t i = 0; i < n; i++) {
         uint32_t a = bits_of(k, want[i]), b = bits_of(k, got[i]);
         if (a != b && !(is_nan_bits(a) && is_nan_bits(b))) {
-            if (++k->failures <= 20)
-                printf("  %s %s %s: element %zu of %zu is %a (%08x), simd/c has %a (%08x)\n",
-                       ebb_isa_name(k->isa), kernel, shape_text, i, n, (double)got[i], b, (double)want[i], a);
+            ebb_kcheck_fail(k, "%s %s: element %zu of %zu is %a (%08x), simd/c has %a (%08x)", kernel, shape_text,
+                            i, n, (double)got[i], b, (double)want[i], a);
             return;
         }
     }
 }
 
-void kcheck_equal_bf16(kcheck *k, const char *kernel, const char *shape_text, const ebb_bf16 *want,
-                       const ebb_bf16 *got, size_t n)
+void ebb_kcheck_equal_bf16(kcheck *k, const char *kernel, const char *shape_text, const ebb_bf16 *want,
+                           const ebb_bf16 *got, size_t n)
 {
     k->cases++;
     for (size_t i = 0; i < n; i++) {
         bool both_nan = (want[i] & 0x7FFF) > 0x7F80 && (got[i] & 0x7FFF) > 0x7F80;
         if (want[i] != got[i] && !both_nan) {
-            if (++k->failures <= 20)
-                printf("  %s %s %s: element %zu of %zu is %04x, simd/c has %04x\n", ebb_isa_name(k->isa), kernel,
-                       shape_text, i, n, got[i], want[i]);
+            ebb_kcheck_fail(k, "%s %s: element %zu of %zu is %04x, simd/c has %04x", kernel, shape_text, i, n, got[i],
+                            want[i]);
             return;
         }
     }
 }
 
-void kcheck_close(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
-                  const float *bound, size_t n)
+void ebb_kcheck_close(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
+                      const float *bound, size_t n)
 {
     k->cases++;
     for (size_t i = 0; i < n; i++) {
         double error = fabs((double)want[i] - (double)got[i]);
         bool same = want[i] == got[i] || (isnan(want[i]) && isnan(got[i]));
         if (!same && !(error <= bound[i])) {
-            if (++k->failures <= 20)
-                printf("  %s %s %s: element %zu of %zu is %.9g, simd/c has %.9g: further than %.3g\n",
-                       ebb_isa_name(k->isa), kernel, shape_text, i, n, (double)got[i], (double)want[i],
-                       (double)bound[i]);
+            ebb_kcheck_fail(k, "%s %s: element %zu of %zu is %.9g, simd/c has %.9g: further than %.3g", kernel,
+                            shape_text, i, n, (double)got[i], (double)want[i], (double)bound[i]);
             return;
         }
         if (!same && error / bound[i] > k->worst)
@@ -221,9 +225,24 @@ void kcheck_close(kcheck *k, const char *kernel, const char *shape_text, const f
     }
 }
 
-const char *kcheck_text(const char *format, ...)
+/* Told of the first failures only: the rest are mostly the same again. */
+void ebb_kcheck_fail(kcheck *k, const char *format, ...)
 {
-    static char text[200];
+    enum { TOLD = 20 };
+    char text[400];
+    int used = snprintf(text, sizeof text, "%s, denormals %s: ", ebb_isa_name(k->isa), k->flush ? "flushed" : "kept");
+    va_list args;
+    if (++k->failures > TOLD || !k->say)
+        return;
+    va_start(args, format);
+    vsnprintf(text + used, sizeof text - (size_t)used, format, args);
+    va_end(args);
+    k->say(k->user, text);
+}
+
+const char *ebb_kcheck_text(const char *format, ...)
+{
+    static _Thread_local char text[200];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);

@@ -1,39 +1,38 @@
 /* kcheck_resample.c: cases of resampling, transposition and random normals. */
 #include <Random123/philox.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "support/kcheck.h"
+#include "check/kcheck.h"
 
-void kcheck_RESIZE(kcheck *k, const char *name, size_t offset)
+void ebb_kcheck_RESIZE(kcheck *k, const char *name, size_t offset)
 {
     for (int c = 1; c <= 140; c++) {
-        int h = 1 + (int)kcheck_below(k, 4), w = 1 + (int)kcheck_below(k, 4);
+        int h = 1 + (int)ebb_kcheck_below(k, 4), w = 1 + (int)ebb_kcheck_below(k, 4);
         size_t small = (size_t)h * w * c, large = 4 * small;
         bool up = strcmp(name, "up2_f32") == 0;
         size_t n = up ? large : small;
-        const float *x = kcheck_in(k, up ? small : large);
-        float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+        const float *x = ebb_kcheck_in(k, up ? small : large);
+        float *want = ebb_kcheck_out(k, n), *got = ebb_kcheck_out(k, n);
         KCHECK_FN(RESIZE, k->spec, offset)(h, w, c, want, x);
         KCHECK_FN(RESIZE, k->fast, offset)(h, w, c, got, x);
-        kcheck_equal(k, name, kcheck_text("%d x %d x %d", h, w, c), want, got, n);
-        kcheck_done(k);
+        ebb_kcheck_equal(k, name, ebb_kcheck_text("%d x %d x %d", h, w, c), want, got, n);
+        ebb_kcheck_done(k);
     }
 }
 
 static void transpose(kcheck *k, const char *name, size_t offset, size_t rows, size_t cols)
 {
-    size_t ldx = cols + kcheck_below(k, 3), ldy = rows + kcheck_below(k, 3), n = (cols - 1) * ldy + rows;
-    const float *x = kcheck_in(k, (rows - 1) * ldx + cols);
-    float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+    size_t ldx = cols + ebb_kcheck_below(k, 3), ldy = rows + ebb_kcheck_below(k, 3), n = (cols - 1) * ldy + rows;
+    const float *x = ebb_kcheck_in(k, (rows - 1) * ldx + cols);
+    float *want = ebb_kcheck_out(k, n), *got = ebb_kcheck_out(k, n);
     KCHECK_FN(TRANSPOSE, k->spec, offset)(rows, cols, want, ldy, x, ldx);
     KCHECK_FN(TRANSPOSE, k->fast, offset)(rows, cols, got, ldy, x, ldx);
-    kcheck_equal(k, name, kcheck_text("%zu x %zu, strides %zu, %zu", rows, cols, ldx, ldy), want, got, n);
-    kcheck_done(k);
+    ebb_kcheck_equal(k, name, ebb_kcheck_text("%zu x %zu, strides %zu, %zu", rows, cols, ldx, ldy), want, got, n);
+    ebb_kcheck_done(k);
 }
 
-void kcheck_TRANSPOSE(kcheck *k, const char *name, size_t offset)
+void ebb_kcheck_TRANSPOSE(kcheck *k, const char *name, size_t offset)
 {
     for (size_t rows = 1; rows <= 36; rows++)
         for (size_t cols = 1; cols <= 36; cols++)
@@ -61,24 +60,23 @@ static void check_reference(kcheck *k, const char *name, const ebb_rng_at *at, c
     for (size_t i = 0; i < n; i++) {
         double error, want = reference_normal(at, i, &error);
         if (!(fabs(y[i] - want) <= error)) {
-            printf("  %s: normal %zu is %.9g, Random123 gives %.9g\n", name, i, (double)y[i], want);
-            k->failures++;
+            ebb_kcheck_fail(k, "%s: normal %zu is %.9g, Random123 gives %.9g", name, i, (double)y[i], want);
             return;
         }
     }
 }
 
-void kcheck_NORMAL(kcheck *k, const char *name, size_t offset)
+void ebb_kcheck_NORMAL(kcheck *k, const char *name, size_t offset)
 {
     for (size_t i = 0; i < 210; i++) {
-        size_t n = i < 200 ? i : 1000 + kcheck_below(k, 3000);
-        uint64_t seed = kcheck_random(k), low = kcheck_random(k), high = kcheck_random(k);
+        size_t n = i < 200 ? i : 1000 + ebb_kcheck_below(k, 3000);
+        uint64_t seed = ebb_kcheck_random(k), low = ebb_kcheck_random(k), high = ebb_kcheck_random(k);
         ebb_rng_at at = {seed, (uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high};
-        float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+        float *want = ebb_kcheck_out(k, n), *got = ebb_kcheck_out(k, n);
         KCHECK_FN(NORMAL, k->spec, offset)(n, want, &at);
         KCHECK_FN(NORMAL, k->fast, offset)(n, got, &at);
-        kcheck_equal(k, name, kcheck_text("n %zu", n), want, got, n);
+        ebb_kcheck_equal(k, name, ebb_kcheck_text("n %zu", n), want, got, n);
         check_reference(k, name, &at, got, n);
-        kcheck_done(k);
+        ebb_kcheck_done(k);
     }
 }

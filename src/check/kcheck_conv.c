@@ -1,10 +1,10 @@
 /* kcheck_conv.c: cases of the matrix product and of the convolution trio: random small shapes of any
  * channels, kernel, stride and padding, then the shapes of U-Nets; ordinary and special numbers. */
-#include "support/kcheck.h"
+#include "check/kcheck.h"
 
 static float *numbers(kcheck *k, size_t n, bool special)
 {
-    return special ? kcheck_special(k, n) : kcheck_in(k, n);
+    return special ? ebb_kcheck_special(k, n) : ebb_kcheck_in(k, n);
 }
 
 /* ---- matrix product ---- */
@@ -21,8 +21,8 @@ static void gemm(kcheck *k, const char *name, size_t offset, const gemm_case *c)
     size_t nc = c->m && c->n ? (c->m - 1) * ldc + c->n : 0;
     float *a = numbers(k, rows_a && row_a ? (rows_a - 1) * lda + row_a : 0, c->special);
     float *b = numbers(k, c->k && c->n ? (c->k - 1) * ldb + c->n : 0, c->special);
-    float *bias = kcheck_in(k, c->n), *residual = kcheck_in(k, nc);
-    float *want = kcheck_in(k, nc), *got = kcheck_copy(k, want, nc);
+    float *bias = ebb_kcheck_in(k, c->n), *residual = ebb_kcheck_in(k, nc);
+    float *want = ebb_kcheck_in(k, nc), *got = ebb_kcheck_copy(k, want, nc);
     ebb_gemm_args g = {c->m, c->n, c->k, a, c->transposed ? 1 : lda, c->transposed ? lda : 1, b, ldb, want,
                        ldc, c->bias ? bias : NULL, NULL, c->accumulate};
     g.residual = c->in_place ? want : c->residual ? residual : NULL;
@@ -30,23 +30,23 @@ static void gemm(kcheck *k, const char *name, size_t offset, const gemm_case *c)
     g.residual = c->in_place ? got : g.residual;
     g.c = got;
     KCHECK_FN(GEMM, k->fast, offset)(&g);
-    const char *text = kcheck_text("%zu x %zu, k %zu, gap %zu, transposed %d, accumulate %d, bias %d, "
-                                   "residual %d, in place %d", c->m, c->n, c->k, c->gap, c->transposed,
-                                   c->accumulate, c->bias, c->residual, c->in_place);
-    kcheck_equal(k, name, text, want, got, nc);
-    kcheck_done(k);
+    const char *text = ebb_kcheck_text("%zu x %zu, k %zu, gap %zu, transposed %d, accumulate %d, bias %d, "
+                                       "residual %d, in place %d", c->m, c->n, c->k, c->gap, c->transposed,
+                                       c->accumulate, c->bias, c->residual, c->in_place);
+    ebb_kcheck_equal(k, name, text, want, got, nc);
+    ebb_kcheck_done(k);
 }
 
-void kcheck_GEMM(kcheck *k, const char *name, size_t offset)
+void ebb_kcheck_GEMM(kcheck *k, const char *name, size_t offset)
 {
     static const size_t sizes[][3] = {
         {8, 512, 128}, {8, 40, 600}, {256, 96, 64}, {200, 33, 513}, {100, 100, 257}, {1, 1, 1000},
         {25, 32, 256},
     };
     for (int i = 0; i < 400; i++) {
-        uint64_t r = kcheck_random(k);
+        uint64_t r = ebb_kcheck_random(k);
         gemm_case c = {
-            .m = kcheck_below(k, 30), .n = kcheck_below(k, 70), .k = kcheck_below(k, 40), .gap = r % 3,
+            .m = ebb_kcheck_below(k, 30), .n = ebb_kcheck_below(k, 70), .k = ebb_kcheck_below(k, 40), .gap = r % 3,
             .transposed = r >> 8 & 1, .accumulate = r >> 9 & 1, .bias = r >> 10 & 1, .residual = r >> 11 & 1,
             .in_place = (r >> 12 & 3) == 0, .special = (r >> 14 & 3) == 0,
         };
@@ -58,13 +58,14 @@ void kcheck_GEMM(kcheck *k, const char *name, size_t offset)
                                            .accumulate = i & 2, .bias = true, .in_place = !(i & 1)});
     }
     /* strides of zero repeat a column of A */
-    float *a = kcheck_in(k, 9), *b = kcheck_in(k, 70), *want = kcheck_out(k, 63), *got = kcheck_out(k, 63);
+    float *a = ebb_kcheck_in(k, 9), *b = ebb_kcheck_in(k, 70);
+    float *want = ebb_kcheck_out(k, 63), *got = ebb_kcheck_out(k, 63);
     ebb_gemm_args g = {9, 7, 10, a, 1, 0, b, 7, want, 7, NULL, NULL, false};
     KCHECK_FN(GEMM, k->spec, offset)(&g);
     g.c = got;
     KCHECK_FN(GEMM, k->fast, offset)(&g);
-    kcheck_equal(k, name, "A with equal columns", want, got, 63);
-    kcheck_done(k);
+    ebb_kcheck_equal(k, name, "A with equal columns", want, got, 63);
+    ebb_kcheck_done(k);
 }
 
 /* ---- convolution ---- */
@@ -89,14 +90,14 @@ typedef void conv_case(kcheck *k, const char *name, size_t offset, const ebb_con
 static ebb_conv_shape random_shape(kcheck *k)
 {
     static const int channels[] = {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 48, 65};
-    int kh = 1 + (int)kcheck_below(k, 4), kw = 1 + (int)kcheck_below(k, 4);
-    int stride = 1 + (int)kcheck_below(k, 3);
-    int h = 1 + (int)kcheck_below(k, 9), w = 1 + (int)kcheck_below(k, 9);
-    int top = (int)kcheck_below(k, kh + 1), left = (int)kcheck_below(k, kw + 1);
+    int kh = 1 + (int)ebb_kcheck_below(k, 4), kw = 1 + (int)ebb_kcheck_below(k, 4);
+    int stride = 1 + (int)ebb_kcheck_below(k, 3);
+    int h = 1 + (int)ebb_kcheck_below(k, 9), w = 1 + (int)ebb_kcheck_below(k, 9);
+    int top = (int)ebb_kcheck_below(k, kh + 1), left = (int)ebb_kcheck_below(k, kw + 1);
     return (ebb_conv_shape){
-        .n = 1 + (int)kcheck_below(k, 4), .h = h, .w = w, .ci = channels[kcheck_below(k, 14)],
-        .oh = 1 + (int)kcheck_below(k, (h + top + kh) / stride + 1),
-        .ow = 1 + (int)kcheck_below(k, (w + left + kw) / stride + 1), .co = channels[kcheck_below(k, 14)],
+        .n = 1 + (int)ebb_kcheck_below(k, 4), .h = h, .w = w, .ci = channels[ebb_kcheck_below(k, 14)],
+        .oh = 1 + (int)ebb_kcheck_below(k, (h + top + kh) / stride + 1),
+        .ow = 1 + (int)ebb_kcheck_below(k, (w + left + kw) / stride + 1), .co = channels[ebb_kcheck_below(k, 14)],
         .kh = kh, .kw = kw, .stride = stride, .pad_top = top, .pad_left = left,
     };
 }
@@ -105,42 +106,42 @@ static void each_shape(kcheck *k, const char *name, size_t offset, conv_case *on
 {
     for (int i = 0; i < 200; i++) {
         ebb_conv_shape s = random_shape(k);
-        one(k, name, offset, &s, kcheck_random(k));
-        kcheck_done(k);
+        one(k, name, offset, &s, ebb_kcheck_random(k));
+        ebb_kcheck_done(k);
     }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        one(k, name, offset, &known[i], kcheck_random(k));
-        kcheck_done(k);
+        one(k, name, offset, &known[i], ebb_kcheck_random(k));
+        ebb_kcheck_done(k);
     }
 }
 
 static const char *text(const ebb_conv_shape *s)
 {
-    return kcheck_text("%d pictures %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %d, padding %d, %d", s->n,
-                       s->h, s->w, s->ci, s->oh, s->ow, s->co, s->kh, s->kw, s->stride, s->pad_top,
-                       s->pad_left);
+    return ebb_kcheck_text("%d pictures %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %d, padding %d, %d", s->n,
+                           s->h, s->w, s->ci, s->oh, s->ow, s->co, s->kh, s->kw, s->stride, s->pad_top,
+                           s->pad_left);
 }
 
 static size_t input_size(const ebb_conv_shape *s) { return (size_t)s->n * s->h * s->w * s->ci; }
 static size_t output_size(const ebb_conv_shape *s) { return (size_t)s->n * s->oh * s->ow * s->co; }
 static size_t weight_size(const ebb_conv_shape *s) { return (size_t)s->kh * s->kw * s->ci * s->co; }
-static float *scratch(kcheck *k, const ebb_conv_shape *s) { return kcheck_out(k, ebb_conv_scratch(s) / 4); }
+static float *scratch(kcheck *k, const ebb_conv_shape *s) { return ebb_kcheck_out(k, ebb_conv_scratch(s) / 4); }
 
 static void forward(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
 {
     bool special = (random & 3) == 0, biased = random & 4, added = random & 8;
     size_t n = output_size(s);
     float *x = numbers(k, input_size(s), special), *w = numbers(k, weight_size(s), special);
-    float *packed = kcheck_out(k, ebb_conv_pack_size(s)), *bias = biased ? kcheck_in(k, s->co) : NULL;
-    float *residual = added ? kcheck_in(k, n) : NULL, *self = added ? kcheck_copy(k, residual, n) : NULL;
-    float *want = kcheck_out(k, n), *got = kcheck_out(k, n), *room = scratch(k, s);
+    float *packed = ebb_kcheck_out(k, ebb_conv_pack_size(s)), *bias = biased ? ebb_kcheck_in(k, s->co) : NULL;
+    float *residual = added ? ebb_kcheck_in(k, n) : NULL, *self = added ? ebb_kcheck_copy(k, residual, n) : NULL;
+    float *want = ebb_kcheck_out(k, n), *got = ebb_kcheck_out(k, n), *room = scratch(k, s);
     ebb_conv_pack(s, packed, w);
     KCHECK_FN(CONV, k->spec, offset)(s, want, x, packed, bias, residual, room);
     KCHECK_FN(CONV, k->fast, offset)(s, got, x, packed, bias, residual, room);
-    kcheck_equal(k, name, text(s), want, got, n);
+    ebb_kcheck_equal(k, name, text(s), want, got, n);
     if (added) {
         KCHECK_FN(CONV, k->fast, offset)(s, self, x, packed, bias, self, room);
-        kcheck_equal(k, name, text(s), want, self, n);
+        ebb_kcheck_equal(k, name, text(s), want, self, n);
     }
 }
 
@@ -149,16 +150,16 @@ static void adjoint_x(kcheck *k, const char *name, size_t offset, const ebb_conv
     bool special = (random & 3) == 0, added = random & 4;
     size_t n = input_size(s);
     float *dy = numbers(k, output_size(s), special), *w = numbers(k, weight_size(s), special);
-    float *packed = kcheck_out(k, ebb_conv_pack_dx_size(s)), *room = scratch(k, s);
-    float *residual = added ? numbers(k, n, special) : NULL, *self = added ? kcheck_copy(k, residual, n) : NULL;
-    float *want = kcheck_out(k, n), *got = kcheck_out(k, n);
+    float *packed = ebb_kcheck_out(k, ebb_conv_pack_dx_size(s)), *room = scratch(k, s);
+    float *residual = added ? numbers(k, n, special) : NULL, *self = added ? ebb_kcheck_copy(k, residual, n) : NULL;
+    float *want = ebb_kcheck_out(k, n), *got = ebb_kcheck_out(k, n);
     ebb_conv_pack_dx(s, packed, w);
     KCHECK_FN(CONV_DX, k->spec, offset)(s, want, dy, packed, residual, room);
     KCHECK_FN(CONV_DX, k->fast, offset)(s, got, dy, packed, residual, room);
-    kcheck_equal(k, name, text(s), want, got, n);
+    ebb_kcheck_equal(k, name, text(s), want, got, n);
     if (added) {
         KCHECK_FN(CONV_DX, k->fast, offset)(s, self, dy, packed, self, room);
-        kcheck_equal(k, name, text(s), want, self, n);
+        ebb_kcheck_equal(k, name, text(s), want, self, n);
     }
 }
 
@@ -167,12 +168,12 @@ static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv
     bool special = (random & 3) == 0, accumulate = random & 4;
     size_t n = weight_size(s);
     float *x = numbers(k, input_size(s), special), *dy = numbers(k, output_size(s), special);
-    float *want = kcheck_in(k, n), *got = kcheck_copy(k, want, n), *room = scratch(k, s);
+    float *want = ebb_kcheck_in(k, n), *got = ebb_kcheck_copy(k, want, n), *room = scratch(k, s);
     KCHECK_FN(CONV_DW, k->spec, offset)(s, want, x, dy, accumulate, room);
     KCHECK_FN(CONV_DW, k->fast, offset)(s, got, x, dy, accumulate, room);
-    kcheck_equal(k, name, text(s), want, got, n);
+    ebb_kcheck_equal(k, name, text(s), want, got, n);
 }
 
-void kcheck_CONV(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, forward); }
-void kcheck_CONV_DX(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, adjoint_x); }
-void kcheck_CONV_DW(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, adjoint_w); }
+void ebb_kcheck_CONV(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, forward); }
+void ebb_kcheck_CONV_DX(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, adjoint_x); }
+void ebb_kcheck_CONV_DW(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, adjoint_w); }

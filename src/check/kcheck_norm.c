@@ -1,0 +1,148 @@
+/* kcheck_norm.c: cases of group normalisation and its adjoint: every small number of channels with each
+ * divisor as number of groups, then the widths of networks; with and without SiLU and shift. */
+#include "check/kcheck.h"
+
+typedef void norm_case(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted);
+
+static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *one)
+{
+    static const int wide[][3] = {  /* pixels, channels, groups */
+        {64, 64, 32}, {49, 96, 32}, {16, 256, 32}, {4, 512, 32}, {30, 130, 2}, {9, 300, 1}, {25, 320, 5},
+        {7, 129, 43}, {6, 198, 66}, {5, 195, 3},
+    };
+    for (int channels = 1; channels <= 70; channels++) {
+        for (int groups = 1; groups <= channels; groups++) {
+            if (channels % groups)
+                continue;
+            for (int i = 0; i < 2; i++) {
+                int pixels = 1 + (int)ebb_kcheck_below(k, 12);
+                ebb_norm_shape s = {pixels, channels, groups, 1e-5f, ebb_kcheck_below(k, 2)};
+                one(k, name, offset, &s, i);
+                ebb_kcheck_done(k);
+            }
+        }
+    }
+    for (size_t i = 0; i < 4 * sizeof wide / sizeof *wide; i++) {
+        ebb_norm_shape s = {wide[i / 4][0], wide[i / 4][1], wide[i / 4][2], 1e-5f, i & 1};
+        one(k, name, offset, &s, i & 2);
+        ebb_kcheck_done(k);
+    }
+}
+
+static const char *text(const ebb_norm_shape *s, bool shifted, const char *what)
+{
+    return ebb_kcheck_text("%d pixels, %d channels, %d groups, silu %d, shift %d: %s", s->pixels, s->channels,
+                           s->groups, s->silu, shifted, what);
+}
+
+static void forward(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const float *x = ebb_kcheck_in(k, n), *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_in(k, c);
+    const float *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
+    float *want = ebb_kcheck_out(k, n), *got = ebb_kcheck_out(k, n), *self = ebb_kcheck_copy(k, x, n);
+    float *want_stats = ebb_kcheck_out(k, g), *got_stats = ebb_kcheck_out(k, g), *self_stats = ebb_kcheck_out(k, g);
+    KCHECK_FN(NORM, k->spec, offset)(s, want, want_stats, x, shift, gamma, beta);
+    KCHECK_FN(NORM, k->fast, offset)(s, got, got_stats, x, shift, gamma, beta);
+    ebb_kcheck_equal(k, name, text(s, shifted, "stats"), want_stats, got_stats, g);
+    ebb_kcheck_equal(k, name, text(s, shifted, "y"), want, got, n);
+    KCHECK_FN(NORM, k->fast, offset)(s, self, self_stats, self, shift, gamma, beta);
+    ebb_kcheck_equal(k, name, text(s, shifted, "in place"), want, self, n);
+}
+
+void ebb_kcheck_NORM(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, forward); }
+
+typedef struct adjoint {
+    float *dx, *dshift, *dgamma, *dbeta, *scratch;
+} adjoint;
+
+static adjoint results(kcheck *k, const ebb_norm_shape *s, const float *start, bool shifted)
+{
+    size_t c = (size_t)s->channels;
+    return (adjoint){.dx = ebb_kcheck_out(k, (size_t)s->pixels * c), .dshift = shifted ? ebb_kcheck_out(k, c) : NULL,
+                     .dgamma = ebb_kcheck_copy(k, start, c), .dbeta = ebb_kcheck_copy(k, start, c),
+                     .scratch = ebb_kcheck_out(k, (ebb_norm_scratch(s) + 63) / 64 * 16)};
+}
+
+static void backward(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const float *x = ebb_kcheck_in(k, n), *dy = ebb_kcheck_in(k, n), *stats = ebb_kcheck_in(k, g);
+    const float *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_in(k, c), *start = ebb_kcheck_in(k, c);
+    const float *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
+    adjoint want = results(k, s, start, shifted), got = results(k, s, start, shifted), self = got;
+    EBB_FN_NORM_VJP fast = KCHECK_FN(NORM_VJP, k->fast, offset);
+    EBB_FN_NORM_VJP spec = KCHECK_FN(NORM_VJP, k->spec, offset);
+    spec(s, want.dx, want.dshift, want.dgamma, want.dbeta, x, shift, dy, stats, gamma, beta, want.scratch);
+    fast(s, got.dx, got.dshift, got.dgamma, got.dbeta, x, shift, dy, stats, gamma, beta, got.scratch);
+    ebb_kcheck_equal(k, name, text(s, shifted, "dx"), want.dx, got.dx, n);
+    ebb_kcheck_equal(k, name, text(s, shifted, "dgamma"), want.dgamma, got.dgamma, c);
+    ebb_kcheck_equal(k, name, text(s, shifted, "dbeta"), want.dbeta, got.dbeta, c);
+    if (shifted)
+        ebb_kcheck_equal(k, name, text(s, shifted, "dshift"), want.dshift, got.dshift, c);
+    self.dx = ebb_kcheck_copy(k, dy, n);
+    fast(s, self.dx, self.dshift, self.dgamma, self.dbeta, x, shift, self.dx, stats, gamma, beta,
+         self.scratch);
+    ebb_kcheck_equal(k, name, text(s, shifted, "dx in place"), want.dx, self.dx, n);
+}
+
+void ebb_kcheck_NORM_VJP(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, backward); }
+
+/* ---- bfloat16 pictures ------------------------------------------------------------------------ */
+static void forward_bf16(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const ebb_bf16 *x = ebb_kcheck_in_bf16(k, n);
+    const float *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_in(k, c);
+    const float *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
+    ebb_bf16 *want = ebb_kcheck_out_bf16(k, n), *got = ebb_kcheck_out_bf16(k, n), *self = ebb_kcheck_copy_bf16(k, x, n);
+    float *want_stats = ebb_kcheck_out(k, g), *got_stats = ebb_kcheck_out(k, g), *self_stats = ebb_kcheck_out(k, g);
+    KCHECK_FN(NORM_BF16, k->spec, offset)(s, want, want_stats, x, shift, gamma, beta);
+    KCHECK_FN(NORM_BF16, k->fast, offset)(s, got, got_stats, x, shift, gamma, beta);
+    ebb_kcheck_equal(k, name, text(s, shifted, "stats"), want_stats, got_stats, g);
+    ebb_kcheck_equal_bf16(k, name, text(s, shifted, "y"), want, got, n);
+    KCHECK_FN(NORM_BF16, k->fast, offset)(s, self, self_stats, self, shift, gamma, beta);
+    ebb_kcheck_equal_bf16(k, name, text(s, shifted, "in place"), want, self, n);
+}
+
+void ebb_kcheck_NORM_BF16(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, forward_bf16); }
+
+typedef struct adjoint_bf16 {
+    ebb_bf16 *dx;
+    float *dshift, *dgamma, *dbeta, *scratch;
+} adjoint_bf16;
+
+static adjoint_bf16 results_bf16(kcheck *k, const ebb_norm_shape *s, const float *start, bool shifted)
+{
+    size_t c = (size_t)s->channels;
+    return (adjoint_bf16){.dx = ebb_kcheck_out_bf16(k, (size_t)s->pixels * c),
+                          .dshift = shifted ? ebb_kcheck_out(k, c) : NULL,
+                          .dgamma = ebb_kcheck_copy(k, start, c), .dbeta = ebb_kcheck_copy(k, start, c),
+                          .scratch = ebb_kcheck_out(k, (ebb_norm_scratch_bf16(s) + 63) / 64 * 16)};
+}
+
+static void backward_bf16(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
+{
+    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    const ebb_bf16 *x = ebb_kcheck_in_bf16(k, n), *dy = ebb_kcheck_in_bf16(k, n);
+    const float *stats = ebb_kcheck_in(k, g), *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_in(k, c);
+    const float *start = ebb_kcheck_in(k, c), *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
+    adjoint_bf16 want = results_bf16(k, s, start, shifted), got = results_bf16(k, s, start, shifted), self = got;
+    EBB_FN_NORM_VJP_BF16 fast = KCHECK_FN(NORM_VJP_BF16, k->fast, offset);
+    EBB_FN_NORM_VJP_BF16 spec = KCHECK_FN(NORM_VJP_BF16, k->spec, offset);
+    spec(s, want.dx, want.dshift, want.dgamma, want.dbeta, x, shift, dy, stats, gamma, beta, want.scratch);
+    fast(s, got.dx, got.dshift, got.dgamma, got.dbeta, x, shift, dy, stats, gamma, beta, got.scratch);
+    ebb_kcheck_equal_bf16(k, name, text(s, shifted, "dx"), want.dx, got.dx, n);
+    ebb_kcheck_equal(k, name, text(s, shifted, "dgamma"), want.dgamma, got.dgamma, c);
+    ebb_kcheck_equal(k, name, text(s, shifted, "dbeta"), want.dbeta, got.dbeta, c);
+    if (shifted)
+        ebb_kcheck_equal(k, name, text(s, shifted, "dshift"), want.dshift, got.dshift, c);
+    self.dx = ebb_kcheck_copy_bf16(k, dy, n);
+    fast(s, self.dx, self.dshift, self.dgamma, self.dbeta, x, shift, self.dx, stats, gamma, beta, self.scratch);
+    ebb_kcheck_equal_bf16(k, name, text(s, shifted, "dx in place"), want.dx, self.dx, n);
+}
+
+void ebb_kcheck_NORM_VJP_BF16(kcheck *k, const char *name, size_t offset)
+{
+    each_shape(k, name, offset, backward_bf16);
+}
