@@ -154,7 +154,9 @@ typedef void (*EBB_FN_NORM_BF16)(const ebb_norm_shape *s, ebb_bf16 *y, float *st
 typedef void (*EBB_FN_NORM_VJP_BF16)(const ebb_norm_shape *s, ebb_bf16 *dx, float *dshift, float *dgamma,
                                      float *dbeta, const ebb_bf16 *x, const float *shift, const ebb_bf16 *dy,
                                      const float *stats, const float *gamma, const float *beta, void *scratch);
-/* C = A B + bias + residual, sums in f32 in an order that the ISA chooses, one rounding at the end. */
+/* C = A B + bias + residual, sums in f32 in an order that the ISA chooses, one rounding at the end. The
+ * instructions on bfloat16 flush denormals, whatever the mode of the thread.
+ * scratch: 64-byte aligned, ebb_gemm_scratch_bf16() bytes. */
 typedef struct ebb_gemm_bf16_args {
     size_t m, n, k;
     const ebb_bf16 *a; size_t lda;     /* (m, k), k contiguous */
@@ -164,12 +166,13 @@ typedef struct ebb_gemm_bf16_args {
     const ebb_bf16 *residual;          /* (m, n) with ldc, or NULL; may equal c */
 } ebb_gemm_bf16_args;
 typedef void (*EBB_FN_GEMM_BF16)(const ebb_gemm_bf16_args *g, void *scratch);
-/* The trio as CONV, CONV_DX, CONV_DW, with sums as above. w packed by ebb_conv_pack_bf16, ..._dx_bf16. dw is f32:
- * written, or added to in place. scratch: 64-byte aligned, ebb_conv_scratch_bf16() bytes. */
+/* The trio as CONV, CONV_DX, CONV_DW, with sums as above; the ISA also chooses whether pixels outside the picture
+ * take part as zeros (seen only where what they are multiplied with is not finite). w packed by ebb_conv_pack_bf16,
+ * ..._dx_bf16. dw is f32: written, or added to in place. scratch: 64-byte aligned, ebb_conv_scratch_bf16() bytes. */
 typedef void (*EBB_FN_CONV_BF16)(const ebb_conv_shape *s, ebb_bf16 *y, const ebb_bf16 *x, const ebb_bf16 *w,
                                  const float *bias, const ebb_bf16 *residual, void *scratch);
 typedef void (*EBB_FN_CONV_DX_BF16)(const ebb_conv_shape *s, ebb_bf16 *dx, const ebb_bf16 *dy, const ebb_bf16 *w,
-                                    void *scratch);
+                                    const ebb_bf16 *residual, void *scratch);
 typedef void (*EBB_FN_CONV_DW_BF16)(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
                                     bool accumulate, void *scratch);
 /* As ATTENTION and ATTENTION_VJP; probabilities are rounded to bfloat16 before they are multiplied. */
@@ -215,7 +218,20 @@ void ebb_conv_pack_dx(const ebb_conv_shape *s, float *packed, const float *w);
 /* Norms go by slabs: as many whole groups as this many channels hold, at least one. */
 #define EBB_NORM_SLAB 64
 
+/* The same in bfloat16, with two steps of k side by side: [co/PANEL][kh][ceil(kw ci / 2)][PANEL][2], and for the
+ * adjoint [ci/PANEL][kh][kw][ceil(co / 2)][PANEL][2]; matrices B (k, n): [n/PANEL][ceil(k / 2)][PANEL][2].
+ * From float, rounded to nearest even; sizes in numbers. */
+size_t ebb_conv_pack_bf16_size(const ebb_conv_shape *s);
+size_t ebb_conv_pack_dx_bf16_size(const ebb_conv_shape *s);
+size_t ebb_gemm_pack_bf16_size(size_t k, size_t n);
+void ebb_conv_pack_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const float *w);
+void ebb_conv_pack_dx_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const float *w);
+void ebb_gemm_pack_bf16(size_t k, size_t n, ebb_bf16 *packed, const ebb_bf16 *b, size_t ldb);
+void ebb_gemm_pack_bf16_from_f32(size_t k, size_t n, ebb_bf16 *packed, const float *b, size_t ldb);
+
 /* Scratch in bytes, enough for every ISA. */
+size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s);
+size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k);
 size_t ebb_conv_scratch(const ebb_conv_shape *s);     /* conv, conv_dx, conv_dw */
 size_t ebb_norm_scratch(const ebb_norm_shape *s);
 size_t ebb_norm_scratch_bf16(const ebb_norm_shape *s);

@@ -1,6 +1,6 @@
 /* kcheck_conv.c: cases of the matrix product and of the convolution trio: random small shapes of any
  * channels, kernel, stride and padding, then the shapes of U-Nets; ordinary and special numbers. */
-#include "check/kcheck.h"
+#include "check/kcheck_conv.h"
 
 static float *numbers(kcheck *k, size_t n, bool special)
 {
@@ -85,8 +85,6 @@ static const ebb_conv_shape known[] = {
     {1, 2, 300, 2, 2, 300, 3, 3, 3, 1, 1, 1},  /* a row is more than a block */
 };
 
-typedef void conv_case(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random);
-
 static ebb_conv_shape random_shape(kcheck *k)
 {
     static const int channels[] = {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 48, 65};
@@ -102,7 +100,7 @@ static ebb_conv_shape random_shape(kcheck *k)
     };
 }
 
-static void each_shape(kcheck *k, const char *name, size_t offset, conv_case *one)
+void ebb_kcheck_conv_shapes(kcheck *k, const char *name, size_t offset, kcheck_conv_case *one)
 {
     for (int i = 0; i < 200; i++) {
         ebb_conv_shape s = random_shape(k);
@@ -115,7 +113,7 @@ static void each_shape(kcheck *k, const char *name, size_t offset, conv_case *on
     }
 }
 
-static const char *text(const ebb_conv_shape *s)
+const char *ebb_kcheck_conv_text(const ebb_conv_shape *s)
 {
     return ebb_kcheck_text("%d pictures %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %d, padding %d, %d", s->n,
                            s->h, s->w, s->ci, s->oh, s->ow, s->co, s->kh, s->kw, s->stride, s->pad_top,
@@ -138,10 +136,10 @@ static void forward(kcheck *k, const char *name, size_t offset, const ebb_conv_s
     ebb_conv_pack(s, packed, w);
     KCHECK_FN(CONV, k->spec, offset)(s, want, x, packed, bias, residual, room);
     KCHECK_FN(CONV, k->fast, offset)(s, got, x, packed, bias, residual, room);
-    ebb_kcheck_equal(k, name, text(s), want, got, n);
+    ebb_kcheck_equal(k, name, ebb_kcheck_conv_text(s), want, got, n);
     if (added) {
         KCHECK_FN(CONV, k->fast, offset)(s, self, x, packed, bias, self, room);
-        ebb_kcheck_equal(k, name, text(s), want, self, n);
+        ebb_kcheck_equal(k, name, ebb_kcheck_conv_text(s), want, self, n);
     }
 }
 
@@ -156,10 +154,10 @@ static void adjoint_x(kcheck *k, const char *name, size_t offset, const ebb_conv
     ebb_conv_pack_dx(s, packed, w);
     KCHECK_FN(CONV_DX, k->spec, offset)(s, want, dy, packed, residual, room);
     KCHECK_FN(CONV_DX, k->fast, offset)(s, got, dy, packed, residual, room);
-    ebb_kcheck_equal(k, name, text(s), want, got, n);
+    ebb_kcheck_equal(k, name, ebb_kcheck_conv_text(s), want, got, n);
     if (added) {
         KCHECK_FN(CONV_DX, k->fast, offset)(s, self, dy, packed, self, room);
-        ebb_kcheck_equal(k, name, text(s), want, self, n);
+        ebb_kcheck_equal(k, name, ebb_kcheck_conv_text(s), want, self, n);
     }
 }
 
@@ -171,9 +169,9 @@ static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv
     float *want = ebb_kcheck_in(k, n), *got = ebb_kcheck_copy(k, want, n), *room = scratch(k, s);
     KCHECK_FN(CONV_DW, k->spec, offset)(s, want, x, dy, accumulate, room);
     KCHECK_FN(CONV_DW, k->fast, offset)(s, got, x, dy, accumulate, room);
-    ebb_kcheck_equal(k, name, text(s), want, got, n);
+    ebb_kcheck_equal(k, name, ebb_kcheck_conv_text(s), want, got, n);
 }
 
-void ebb_kcheck_CONV(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, forward); }
-void ebb_kcheck_CONV_DX(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, adjoint_x); }
-void ebb_kcheck_CONV_DW(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, adjoint_w); }
+void ebb_kcheck_CONV(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_shapes(k, name, offset, forward); }
+void ebb_kcheck_CONV_DX(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_shapes(k, name, offset, adjoint_x); }
+void ebb_kcheck_CONV_DW(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_shapes(k, name, offset, adjoint_w); }

@@ -1,0 +1,27 @@
+/* bf16.h: how packed matrices of bfloat16 lie.
+ *
+ * Instructions that multiply bfloat16 take two steps of k at once, so packed matrices hold pairs:
+ * [panel of EBB_PANEL columns][pair of k][column][2], zero filled.
+ */
+#ifndef EBB_BF16_H
+#define EBB_BF16_H
+
+#include "simd.h"
+
+static inline size_t bf16_pairs(size_t k)
+{
+    return (k + 1) / 2;
+}
+
+static inline size_t bf16_panels(size_t columns)
+{
+    return (columns + EBB_PANEL - 1) / EBB_PANEL;
+}
+
+/* Where step k of a column lies in a panel. */
+static inline size_t bf16_at(size_t k, size_t column)
+{
+    return (k / 2 * EBB_PANEL + column) * 2 + k % 2;
+}
+
+#endif

@@ -1,0 +1,120 @@
+/* pack_bf16.c: bfloat16 matrices in panels of pairs (bf16.h), and how much scratch their kernels need.
+ *
+ * A pair of k and EBB_PANEL columns are 128 bytes: two AVX-512 loads, or a row of two AMX tiles side by side.
+ * Pairs run along a kernel row, (kw ci), in the forward form, and along co of one tap in the adjoint's.
+ */
+#include <string.h>
+
+#include "bf16.h"
+#include "c/scalar.h"
+#include "conv_block.h"
+
+enum { PAIR = EBB_PANEL * 2 };  /* numbers in a pair of rows */
+
+static size_t width(size_t columns, size_t first)
+{
+    return columns - first < EBB_PANEL ? columns - first : EBB_PANEL;
+}
+
+/* Rows k and k+1 (NULL: zeros) of a panel. */
+static void pack_pair(ebb_bf16 *packed, const float *even, const float *odd, size_t columns)
+{
+    for (size_t j = 0; j < columns; j++) {
+        packed[2 * j] = narrow_scalar(even[j]);
+        packed[2 * j + 1] = odd ? narrow_scalar(odd[j]) : 0;
+    }
+    memset(packed + 2 * columns, 0, (PAIR - 2 * columns) * sizeof *packed);
+}
+
+/* k rows of one panel; returns where the next begins. */
+static ebb_bf16 *pack_rows(ebb_bf16 *packed, const float *b, size_t ldb, size_t k, size_t columns)
+{
+    for (size_t i = 0; i < k; i += 2, packed += PAIR)
+        pack_pair(packed, b + i * ldb, i + 1 < k ? b + (i + 1) * ldb : NULL, columns);
+    return packed;
+}
+
+size_t ebb_conv_pack_bf16_size(const ebb_conv_shape *s)
+{
+    return bf16_panels(s->co) * s->kh * bf16_pairs((size_t)s->kw * s->ci) * PAIR;
+}
+
+size_t ebb_conv_pack_dx_bf16_size(const ebb_conv_shape *s)
+{
+    return bf16_panels(s->ci) * s->kh * s->kw * bf16_pairs(s->co) * PAIR;
+}
+
+size_t ebb_gemm_pack_bf16_size(size_t k, size_t n)
+{
+    return bf16_panels(n) * bf16_pairs(k) * PAIR;
+}
+
+void ebb_conv_pack_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const float *w)
+{
+    size_t run = (size_t)s->kw * s->ci, co = s->co;
+    for (size_t p = 0; p < co; p += EBB_PANEL)
+        for (int a = 0; a < s->kh; a++)
+            packed = pack_rows(packed, w + a * run * co + p, co, run, width(co, p));
+}
+
+/* One tap of one panel: (columns, k) -> (pairs of k, PANEL, 2). Runs of 16 k, so that the lines read and the
+ * lines written are all in L1 together. */
+static void pack_transposed(ebb_bf16 *packed, const float *w, size_t ldw, size_t k, size_t columns)
+{
+    memset(packed, 0, bf16_pairs(k) * PAIR * sizeof *packed);
+    for (size_t first = 0; first < k; first += 16) {
+        size_t end = first + 16 < k ? first + 16 : k;
+        for (size_t j = 0; j < columns; j++)
+            for (size_t i = first; i < end; i++)
+                packed[bf16_at(i, j)] = narrow_scalar(w[j * ldw + i]);
+    }
+}
+
+void ebb_conv_pack_dx_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const float *w)
+{
+    size_t taps = (size_t)s->kh * s->kw, ci = s->ci, co = s->co;
+    for (size_t p = 0; p < ci; p += EBB_PANEL)
+        for (size_t t = 0; t < taps; t++, packed += bf16_pairs(co) * PAIR)
+            pack_transposed(packed, w + (t * ci + p) * co, co, co, width(ci, p));
+}
+
+void ebb_gemm_pack_bf16_from_f32(size_t k, size_t n, ebb_bf16 *packed, const float *b, size_t ldb)
+{
+    for (size_t p = 0; p < n; p += EBB_PANEL)
+        packed = pack_rows(packed, b + p, ldb, k, width(n, p));
+}
+
+void ebb_gemm_pack_bf16(size_t k, size_t n, ebb_bf16 *packed, const ebb_bf16 *b, size_t ldb)
+{
+    for (size_t p = 0; p < n; p += EBB_PANEL) {
+        size_t columns = width(n, p);
+        for (size_t i = 0; i < k; i += 2, packed += PAIR) {
+            const ebb_bf16 *even = b + i * ldb + p;
+            for (size_t j = 0; j < columns; j++) {
+                packed[2 * j] = even[j];
+                packed[2 * j + 1] = i + 1 < k ? even[ldb + j] : 0;
+            }
+            memset(packed + 2 * columns, 0, (PAIR - 2 * columns) * sizeof *packed);
+        }
+    }
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k)
+{
+    (void)n;
+    return conv_align(m * k * sizeof(float));
+}
+
+size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s)
+{
+    conv_block out = conv_block_out(s), in = conv_block_in(s);
+    size_t pixels = max_size(max_size(out.pixels, in.pixels), CONV_PIXELS);
+    size_t rows = max_size(pixels, (size_t)s->kh * s->kw * s->ci);
+    return conv_align(max_size(out.floats, in.floats) * sizeof(float)) +
+           conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) + conv_align(rows * sizeof(tile_row));
+}
