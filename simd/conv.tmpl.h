@@ -6,25 +6,8 @@
  *   conv_dw  rows: (kh)(kw ci)        k: the block's pixels                                columns: co
  * Chains run in the order of simd/c/conv.c; only dw's cross blocks, and they resume from dw itself.
  */
+#include "conv_walk.h"
 #include "tile.tmpl.h"
-
-/* A block at hand: pictures n..n+pics-1, grid rows y..y+rows-1. */
-typedef struct conv_at {
-    int n, pics, y, rows;
-} conv_at;
-
-/* Blocks in ascending (picture, row); false after the last. */
-static bool conv_next(conv_at *at, const conv_block *b, int n, int ny)
-{
-    at->y += at->rows;
-    if (at->y == ny) {
-        at->y = 0;
-        at->n += at->pics;
-    }
-    at->pics = n - at->n < b->pics ? n - at->n : b->pics;
-    at->rows = ny - at->y < b->rows ? ny - at->y : b->rows;
-    return at->n < n;
-}
 
 /* Window rows from picture rows y..., columns x...; src: (h, w, c). Zeros left and right of it; rows
  * above and below are left as they are: no chain reads them. */
@@ -63,52 +46,6 @@ static void conv_window_mirrored(float *window, const conv_block *b, int high, c
     }
 }
 
-/* Strides in floats of a grid of (picture, row, pixel). */
-typedef struct conv_stride {
-    ptrdiff_t picture, row, pixel;
-} conv_stride;
-
-/* The pixels of a block that run the same kernel columns. */
-typedef struct conv_grid {
-    int pics, rows, wide;
-    conv_stride a, c;
-    int first, step, high, taps;  /* row y's first kernel row meets row first + y * step of `high` */
-    int columns;                  /* segments of k in a kernel row */
-    ptrdiff_t a_tap, b_tap;       /* from one kernel row to the next */
-} conv_grid;
-
-/* Grid rows y..end-1 of all pictures, which meet the same kernel rows. */
-static size_t conv_run(tile_row *row, const conv_grid *d, conv_taps t, int y, int end)
-{
-    size_t count = 0;
-    for (int p = 0; p < d->pics; p++) {
-        for (int r = y; r < end; r++) {
-            ptrdiff_t a = p * d->a.picture + r * d->a.row + t.first * d->a_tap;
-            ptrdiff_t c = p * d->c.picture + r * d->c.row;
-            for (int x = 0; x < d->wide; x++)
-                row[count++] = (tile_row){a + x * d->a.pixel, c + x * d->c.pixel, t.first * d->b_tap,
-                                          t.count, d->columns};
-        }
-    }
-    return count;
-}
-
-/* Every pixel, those that meet the same kernel rows together. */
-static size_t conv_rows(tile_row *row, const conv_grid *d)
-{
-    size_t count = 0;
-    for (int y = 0, end; y < d->rows; y = end) {
-        conv_taps t = conv_taps_make(d->first + y * d->step, d->taps, d->high);
-        for (end = y + 1; end < d->rows; end++) {
-            conv_taps next = conv_taps_make(d->first + end * d->step, d->taps, d->high);
-            if (next.first != t.first || next.count != t.count)
-                break;
-        }
-        count += conv_run(row + count, d, t, y, end);
-    }
-    return count;
-}
-
 /* Parts of the scratch. */
 typedef struct conv_scratch {
     float *window, *panel;
@@ -121,17 +58,6 @@ static conv_scratch conv_carve(size_t window, size_t panel, void *scratch)
     window = conv_align(window * sizeof(float));
     return (conv_scratch){(float *)at, (float *)(at + window),
                           (tile_row *)(at + window + conv_align(panel * sizeof(float)))};
-}
-
-/* A pointwise convolution reads x where it lies, as one column of pixels. False: it needs windows. */
-static bool conv_pointwise(const ebb_conv_shape *s, ebb_conv_shape *flat)
-{
-    if (s->kh != 1 || s->kw != 1 || s->stride != 1 || s->pad_top || s->pad_left || s->oh != s->h ||
-        s->ow != s->w)
-        return false;
-    int pixels = s->n * s->h * s->w;
-    *flat = (ebb_conv_shape){1, pixels, 1, s->ci, pixels, 1, s->co, 1, 1, 1, 0, 0};
-    return true;
 }
 
 /* What the block's tiles read. x: (n, h, w, ci). */
@@ -196,26 +122,6 @@ void EBB_INSTANCE(conv_f32)(const ebb_conv_shape *shape, float *y, const float *
         const float *a = conv_input(&s, &b, &at, x, m.window, pointwise);
         conv_block_run(&s, &b, &at, &m, a, y, w, bias, residual);
     } while (conv_next(&at, &b, s.n, s.oh));
-}
-
-/* The inputs of one phase along one axis that a block's t cover: last ones first, as the window is
- * mirrored. */
-typedef struct conv_range {
-    int skip, count;  /* t of the block above the first; how many */
-    int t, first;     /* of the first: t and input index; the next is stride lower */
-    int taps;
-} conv_range;
-
-static conv_range conv_range_make(int size, int pad, int kernel, int stride, int phase, int t, int rows)
-{
-    /* i = stride * t + phase - pad in [0, size) */
-    int low = pad - phase > 0 ? (pad - phase + stride - 1) / stride : 0;
-    int high = size - 1 + pad - phase < 0 ? -1 : (size - 1 + pad - phase) / stride;
-    int last = t + rows - 1;
-    low = low < t ? t : low;
-    high = high > last ? last : high;
-    return (conv_range){last - high, high - low + 1, high, stride * high + phase - pad,
-                        phase < kernel ? (kernel - phase + stride - 1) / stride : 0};
 }
 
 /* One phase of one block. */
@@ -292,28 +198,6 @@ static void conv_dy_panel(float *panel, const float *dy, size_t pixels, int co, 
             memset(panel + columns, 0, (EBB_PANEL - columns) * sizeof *panel);
         }
     }
-}
-
-/* Rows (kh)(kw ci) of dw; of a block, kernel row a runs over the output rows at which it meets the
- * picture. b_row: floats of B in an output row. */
-static size_t conv_dw_rows(tile_row *row, const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
-                           ptrdiff_t b_row)
-{
-    size_t count = 0, run = (size_t)s->kw * s->ci;
-    for (int a = 0; a < s->kh; a++) {
-        int low = s->pad_top - a, high = s->h - 1 + s->pad_top - a;
-        low = (low > 0 ? (low + s->stride - 1) / s->stride : 0) - at->y;
-        high = (high < 0 ? -1 : high / s->stride) - at->y;
-        low = low < 0 ? 0 : low;
-        high = high >= at->rows ? at->rows - 1 : high;
-        if (high < low)
-            low = 0, high = -1;
-        ptrdiff_t from = (a + low * s->stride) * (ptrdiff_t)b->pitch;
-        for (size_t r = 0; r < run; r++)
-            row[count++] = (tile_row){from + r, (a * run + r) * s->co, low * b_row, at->pics,
-                                      high - low + 1};
-    }
-    return count;
 }
 
 /* One block; dy: its first pixel. */

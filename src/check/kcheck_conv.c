@@ -172,6 +172,15 @@ static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv
     ebb_kcheck_equal(k, name, ebb_kcheck_conv_text(s), want, got, n);
 }
 
-void ebb_kcheck_CONV(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_shapes(k, name, offset, forward); }
-void ebb_kcheck_CONV_DX(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_shapes(k, name, offset, adjoint_x); }
-void ebb_kcheck_CONV_DW(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_shapes(k, name, offset, adjoint_w); }
+void ebb_kcheck_CONV(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_shapes(k, name, offset, forward);
+}
+void ebb_kcheck_CONV_DX(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_shapes(k, name, offset, adjoint_x);
+}
+void ebb_kcheck_CONV_DW(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_shapes(k, name, offset, adjoint_w);
+}

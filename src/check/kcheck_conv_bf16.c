@@ -334,11 +334,16 @@ static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv
     check(k, name, ebb_kcheck_conv_text(s), t, false, want, got, n);
 }
 
-void ebb_kcheck_CONV_BF16(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_shapes(k, name, offset, forward); }
+void ebb_kcheck_CONV_BF16(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_shapes(k, name, offset, forward);
+}
+
 void ebb_kcheck_CONV_DX_BF16(kcheck *k, const char *name, size_t offset)
 {
     ebb_kcheck_conv_shapes(k, name, offset, adjoint_x);
 }
+
 void ebb_kcheck_CONV_DW_BF16(kcheck *k, const char *name, size_t offset)
 {
     ebb_kcheck_conv_shapes(k, name, offset, adjoint_w);
