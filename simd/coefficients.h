@@ -14,6 +14,12 @@
 #define EXP_E2 0x1.555858p-5f
 #define EXP_E3 0x1.123da6p-7f
 #define EXP_E4 0x1.6ac38ep-10f
+/* 2^r = 1 + r (C0 + C1 r + ...), |r| <= 1/2, for attention: two products fewer, error 2^-23 */
+#define EXP2_C0 0x1.62e42ap-1f
+#define EXP2_C1 0x1.ebf9a4p-3f
+#define EXP2_C2 0x1.c6b596p-5f
+#define EXP2_C3 0x1.3cf3b2p-7f
+#define EXP2_C4 0x1.5cba56p-10f
 #define LOG2_E 0x1.715476p+0f
 #define LN2_HIGH 0x1.62e430p-1f
 #define LN2_LOW (-0x1.05c610p-29f)

@@ -36,6 +36,17 @@ VEC vf exp_parts(vf x, vf *scale)
     return exp_reduced(exp_remainder(x, vf_sub(shifted, vf_set1(EXPONENT_MAGIC))));
 }
 
+VEC vf vec_exp2(vf x)
+{
+    x = vf_at_least(x, -127.0f);
+    vf shifted = vf_add(x, vf_set1(EXPONENT_MAGIC)), r = vf_sub(x, vf_sub(shifted, vf_set1(EXPONENT_MAGIC)));
+    vf q = vf_step_fma(vf_set1(EXP2_C4), r, EXP2_C3);
+    q = vf_step_fma(q, r, EXP2_C2);
+    q = vf_step_fma(q, r, EXP2_C1);
+    q = vf_step_fma(q, r, EXP2_C0);
+    return vf_mul(vf_step_fma(q, r, 1.0f), vi_float_bits(vi_shl(vf_bits(shifted), 23)));
+}
+
 VEC vf vec_exp(vf x)
 {
     x = vf_at_most(vf_at_least(x, -104.0f), 89.0f);

@@ -134,8 +134,8 @@ typedef void (*EBB_FN_WINO)(const ebb_conv_shape *s, float *y, const float *x, c
 typedef void (*EBB_FN_WINO_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch);
 /* o = softmax(scale q k^T) v of one head, keys taken in blocks of fixed size with a running maximum (Milakov &
- * Gimelshein 2018; Dao et al. 2022), so that no nq x nk matrix exists. lse (nq), out: log of the sum of
- * exp(scale q k^T). scratch: 64-byte aligned, ebb_attention_scratch() bytes. */
+ * Gimelshein 2018; Dao et al. 2022), so that no nq x nk matrix exists. lse (nq), out: base-2 log of
+ * the sum of exp(scale q k^T). scratch: 64-byte aligned, ebb_attention_scratch() bytes. */
 typedef void (*EBB_FN_ATTENTION)(const ebb_attention_shape *s, float *o, float *lse, const float *q, const float *k,
                                  const float *v, void *scratch);
 /* Its adjoint: dq, dk, dv written (strides q, k, v) from do_ (stride o), o and lse. */
@@ -235,5 +235,6 @@ size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k);
 size_t ebb_conv_scratch(const ebb_conv_shape *s);     /* conv, conv_dx, conv_dw */
 size_t ebb_norm_scratch(const ebb_norm_shape *s);
 size_t ebb_norm_scratch_bf16(const ebb_norm_shape *s);
+size_t ebb_attention_scratch(const ebb_attention_shape *s);   /* attention, attention_vjp */
 
 #endif

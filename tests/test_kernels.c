@@ -265,6 +265,142 @@ static void test_softmax_masks(void **state)
     assert_true(isnan(bad[0]) && isnan(bad[1]) && isnan(bad[2]));
 }
 
+/* ---- attention ------------------------------------------------------------------------------ */
+enum { TOKENS = 100, HEADS = 2, WIDTH = 12, ROOM = TOKENS * HEADS * WIDTH };
+
+typedef struct attention_data {
+    float q[ROOM], k[ROOM], v[ROOM], o[ROOM], g[ROOM], dq[ROOM], dk[ROOM], dv[ROOM], lse[TOKENS];
+    double p[TOKENS][TOKENS], slack[TOKENS];   /* probabilities; their relative error in f32 */
+    _Alignas(64) char scratch[1 << 17];
+} attention_data;
+
+static double row_dot(int d, const float *x, const float *y, bool sizes)
+{
+    double sum = 0;
+    for (int i = 0; i < d; i++)
+        sum += sizes ? fabs((double)x[i] * y[i]) : (double)x[i] * y[i];
+    return sum;
+}
+
+/* An error of a score is a relative one of the probability; a chain of n terms errs by n roundings of their size. */
+static void attention_reference(const ebb_attention_shape *s, attention_data *a)
+{
+    for (int i = 0; i < s->nq; i++) {
+        double sum = 0, largest = 0;
+        for (int j = 0; j < s->nk; j++) {
+            const float *q = a->q + i * s->q_stride, *k = a->k + j * s->k_stride;
+            sum += a->p[i][j] = exp((double)s->scale * row_dot(s->d, q, k, false));
+            largest = fmax(largest, fabs((double)s->scale) * row_dot(s->d, q, k, true));
+        }
+        for (int j = 0; j < s->nk; j++)
+            a->p[i][j] /= sum;
+        a->slack[i] = 0x1p-24 * (2 * (s->d + 3) * largest + s->nk + 20);
+    }
+}
+
+static void check_attention_forward(const ebb_attention_shape *s, const attention_data *a)
+{
+    for (int i = 0; i < s->nq; i++)
+        for (int c = 0; c < s->d; c++) {
+            double want = 0, size = 0;
+            for (int j = 0; j < s->nk; j++) {
+                want += a->p[i][j] * (double)a->v[j * s->v_stride + c];
+                size += a->p[i][j] * fabs((double)a->v[j * s->v_stride + c]);
+            }
+            expect_near(a->o[i * s->o_stride + c], want, a->slack[i] * size, "attention");
+        }
+}
+
+/* ds = p (<do, v> - <do, o>), and how far f32 may be from it. */
+static double attention_slope(const ebb_attention_shape *s, const attention_data *a, int i, int j, double *slack)
+{
+    const float *g = a->g + i * s->o_stride;
+    double along = 0, size = row_dot(s->d, g, a->v + j * s->v_stride, true);
+    for (int m = 0; m < s->nk; m++) {
+        along += a->p[i][m] * row_dot(s->d, g, a->v + m * s->v_stride, false);
+        size += a->p[i][m] * row_dot(s->d, g, a->v + m * s->v_stride, true);
+    }
+    *slack = 2 * a->slack[i] * a->p[i][j] * size;
+    return a->p[i][j] * (row_dot(s->d, g, a->v + j * s->v_stride, false) - along);
+}
+
+static void check_attention_adjoint(const ebb_attention_shape *s, const attention_data *a)
+{
+    static double dq[ROOM], dk[ROOM], dv[ROOM], dq_slack[ROOM], dk_slack[ROOM], dv_slack[ROOM];
+    double *const all[] = {dq, dk, dv, dq_slack, dk_slack, dv_slack}, scale = (double)s->scale;
+    for (int i = 0; i < 6; i++)
+        for (int j = 0; j < ROOM; j++)
+            all[i][j] = 0;
+    for (int i = 0; i < s->nq; i++)
+        for (int j = 0; j < s->nk; j++) {
+            double slack, ds = attention_slope(s, a, i, j, &slack);
+            for (int c = 0; c < s->d; c++) {
+                double q = (double)a->q[i * s->q_stride + c], k = (double)a->k[j * s->k_stride + c];
+                double g = (double)a->g[i * s->o_stride + c];
+                dq[i * s->q_stride + c] += scale * ds * k;
+                dk[j * s->k_stride + c] += scale * ds * q;
+                dv[j * s->v_stride + c] += a->p[i][j] * g;
+                dq_slack[i * s->q_stride + c] += fabs(scale * k) * (slack + 0x1p-24 * s->nk * fabs(ds));
+                dk_slack[j * s->k_stride + c] += fabs(scale * q) * (slack + 0x1p-24 * s->nq * fabs(ds));
+                dv_slack[j * s->v_stride + c] += fabs(g) * a->p[i][j] * (a->slack[i] + 0x1p-24 * s->nq);
+            }
+        }
+    for (int i = 0; i < s->nq; i++)
+        for (int c = 0; c < s->d; c++)
+            expect_near(a->dq[i * s->q_stride + c], dq[i * s->q_stride + c], dq_slack[i * s->q_stride + c], "dq");
+    for (int j = 0; j < s->nk; j++)
+        for (int c = 0; c < s->d; c++) {
+            expect_near(a->dk[j * s->k_stride + c], dk[j * s->k_stride + c], dk_slack[j * s->k_stride + c], "dk");
+            expect_near(a->dv[j * s->v_stride + c], dv[j * s->v_stride + c], dv_slack[j * s->v_stride + c], "dv");
+        }
+}
+
+/* One head of several, more than one block of keys, few queries, scales of both signs; scores up to about 20. */
+static void test_attention(void **state)
+{
+    static attention_data a;
+    static const ebb_attention_shape shapes[] = {
+        {100, 100, 12, 24, 24, 24, 24, 0.289f}, {3, 70, 7, 9, 8, 7, 10, -2.0f}, {65, 1, 1, 1, 1, 1, 1, 1.0f},
+        {40, 64, 8, 8, 8, 8, 8, 1.5f},
+    };
+    (void)state;
+    fill(a.q, ROOM, 1);
+    fill(a.k, ROOM, 2);
+    fill(a.v, ROOM, 3);
+    fill(a.g, ROOM, 4);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const ebb_attention_shape *s = &shapes[i];
+        assert_true(ebb_attention_scratch(s) <= sizeof a.scratch);
+        spec()->attention_f32(s, a.o, a.lse, a.q, a.k, a.v, a.scratch);
+        spec()->attention_vjp_f32(s, a.dq, a.dk, a.dv, a.q, a.k, a.v, a.o, a.lse, a.g, a.scratch);
+        attention_reference(s, &a);
+        check_attention_forward(s, &a);
+        check_attention_adjoint(s, &a);
+    }
+}
+
+/* A key of score -inf takes no part; nothing but such, a NaN or +inf make the query's output NaN, and no other's. */
+static void test_attention_masks(void **state)
+{
+    enum { KEYS = 66 };
+    ebb_attention_shape s = {3, KEYS, 1, 1, 1, 1, 1, 1.0f};
+    float q[3] = {1, 0.5f, NAN}, k[KEYS], v[KEYS], o[3], lse[3];
+    (void)state;
+    for (int j = 0; j < KEYS; j++) {
+        k[j] = j < 64 ? -INFINITY : 2;
+        v[j] = j < 64 ? 1e30f : j;
+    }
+    spec()->attention_f32(&s, o, lse, q, k, v, NULL);
+    assert_true(o[0] == 64.5f && o[1] == 64.5f && isnan(o[2]));
+    expect_near(lse[0], 1 + 2 / log(2.0), 1e-6, "lse");
+    k[65] = INFINITY;
+    spec()->attention_f32(&s, o, lse, q, k, v, NULL);
+    assert_true(isnan(o[0]));
+    k[64] = k[65] = -INFINITY;
+    spec()->attention_f32(&s, o, lse, q, k, v, NULL);
+    assert_true(isnan(o[0]));
+}
+
 /* ---- sums, resampling, optimiser -------------------------------------------------------------- */
 static void test_sums(void **state)
 {
@@ -341,6 +477,8 @@ int main(void)
         cmocka_unit_test(test_norm_bf16_is_the_f32_norm_rounded),
         cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_softmax_masks),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_masks),
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_down2_is_the_adjoint_of_up2),
         cmocka_unit_test(test_adamw),

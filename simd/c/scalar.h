@@ -66,6 +66,18 @@ static inline float exp_parts(float x, float *scale)
     return exp_reduced(exp_remainder(x, shifted - EXPONENT_MAGIC));
 }
 
+/* 2^x for x <= 128; 0 where 2^x < 2^-126.5 */
+static inline float exp2_scalar(float x)
+{
+    x = at_least(x, -127.0f);
+    float shifted = x + EXPONENT_MAGIC, r = x - (shifted - EXPONENT_MAGIC);
+    float q = fmaf(EXP2_C4, r, EXP2_C3);
+    q = fmaf(q, r, EXP2_C2);
+    q = fmaf(q, r, EXP2_C1);
+    q = fmaf(q, r, EXP2_C0);
+    return fmaf(q, r, 1.0f) * bits_float(float_bits(shifted) << 23);
+}
+
 static inline float exp_scalar(float x)
 {
     x = at_most(at_least(x, -104.0f), 89.0f);
