@@ -124,15 +124,18 @@ typedef void (*EBB_FN_CONV_DX)(const ebb_conv_shape *s, float *dx, const float *
 typedef void (*EBB_FN_CONV_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch);
 
-/* Winograd F(4x4,3x3) of a 3x3 convolution with stride 1 (Lavin & Gray 2016): any size, padding and channels.
- * u: weights transformed by ebb_wino_pack; for the adjoint in x call it with ebb_wino_adjoint's shape and the
- * weights of ebb_wino_pack_dx. Epilogue as in CONV. Its bits are those of simd/c's Winograd, not of CONV.
- * scratch: 64-byte aligned, ebb_wino_scratch() bytes. */
+/* Winograd F(4x4,3x3) of a 3x3 convolution with stride 1 (Lavin & Gray 2016; shapes: ebb_wino_fits): any size
+ * and channels. u: weights by wino_pack_f32; for the adjoint in x call it with ebb_wino_adjoint's shape and
+ * weights by wino_pack_dx_f32. Epilogue as in CONV. Pixels beside the picture are zeros. Its bits are those of
+ * simd/c's Winograd, not of CONV. scratch: 64-byte aligned, ebb_wino_scratch() bytes. */
 typedef void (*EBB_FN_WINO)(const ebb_conv_shape *s, float *y, const float *x, const float *u,
                             const float *bias, const float *residual, void *scratch);
-/* dw as CONV_DW, by Winograd: sums over tiles in ascending order, then one transform. */
+/* dw (+)= by Winograd: one chain over ascending tiles for each point, then one transform. */
 typedef void (*EBB_FN_WINO_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch);
+/* u = transform of w (3, 3, ci, co): [36][panel][ci][PANEL], or for the adjoint [36][panel][co][PANEL] of the
+ * mirrored weights; lanes beyond the channels are zeros. Of s only ci and co count; they are the forward shape's. */
+typedef void (*EBB_FN_WINO_PACK)(const ebb_conv_shape *s, float *u, const float *w);
 /* o = softmax(scale q k^T) v of one head, keys taken in blocks of fixed size with a running maximum (Milakov &
  * Gimelshein 2018; Dao et al. 2022), so that no nq x nk matrix exists. lse (nq), out: base-2 log of
  * the sum of exp(scale q k^T). scratch: 64-byte aligned, ebb_attention_scratch() bytes. */
@@ -229,7 +232,14 @@ void ebb_conv_pack_dx_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const floa
 void ebb_gemm_pack_bf16(size_t k, size_t n, ebb_bf16 *packed, const ebb_bf16 *b, size_t ldb);
 void ebb_gemm_pack_bf16_from_f32(size_t k, size_t n, ebb_bf16 *packed, const float *b, size_t ldb);
 
+/* Whether Winograd can do it; the shape whose forward is the adjoint in x. */
+bool ebb_wino_fits(const ebb_conv_shape *s);
+ebb_conv_shape ebb_wino_adjoint(const ebb_conv_shape *s);
+size_t ebb_wino_pack_size(const ebb_conv_shape *s);     /* floats; only ci and co count */
+size_t ebb_wino_pack_dx_size(const ebb_conv_shape *s);  /* floats; s: the forward shape */
+
 /* Scratch in bytes, enough for every ISA. */
+size_t ebb_wino_scratch(const ebb_conv_shape *s);     /* of the forward shape; also for its adjoints */
 size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s);
 size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k);
 size_t ebb_conv_scratch(const ebb_conv_shape *s);     /* conv, conv_dx, conv_dw */
