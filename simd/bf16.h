@@ -24,4 +24,12 @@ static inline size_t bf16_at(size_t k, size_t column)
     return (k / 2 * EBB_PANEL + column) * 2 + k % 2;
 }
 
+/* Rows of A that gemm_bf16 takes at once: as many as fit into half of a small L2 as floats, and fill tiles. */
+#define GEMM_BF16_ROWS 240
+static inline size_t gemm_bf16_rows(size_t k)
+{
+    size_t tiles = k ? ((size_t)1 << 16) / k / 12 : GEMM_BF16_ROWS / 12;
+    return tiles < 1 ? 12 : tiles < GEMM_BF16_ROWS / 12 ? tiles * 12 : GEMM_BF16_ROWS;
+}
+
 #endif

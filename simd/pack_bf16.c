@@ -107,7 +107,8 @@ static size_t max_size(size_t a, size_t b)
 size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k)
 {
     (void)n;
-    return conv_align(m * k * sizeof(float));
+    size_t rows = gemm_bf16_rows(k);
+    return conv_align((m < rows ? m : rows) * k * sizeof(float));
 }
 
 size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s)

@@ -2,4 +2,9 @@
  * AVX-512's. */
 #include "instances.h"
 
-const ebb_kernels ebb_kernels_avx512bf16 = {0};
+const ebb_kernels ebb_kernels_avx512bf16 = {
+    .gemm_bf16 = ebb_gemm_bf16_avx512bf16,
+    .conv_bf16 = ebb_conv_bf16_avx512bf16,
+    .conv_dx_bf16 = ebb_conv_dx_bf16_avx512bf16,
+    .conv_dw_bf16 = ebb_conv_dw_bf16_avx512bf16,
+};

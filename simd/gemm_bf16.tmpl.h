@@ -1,0 +1,26 @@
+/* gemm_bf16.tmpl.h: the matrix product of bfloat16 by the tile of tile_bf16.tmpl.h: a block of rows of A, as
+ * tiles read them, meets all panels of B. */
+
+static void gemm_block(const ebb_gemm_bf16_args *g, pair_a *block, size_t row, size_t rows)
+{
+    tile_row at[GEMM_BF16_ROWS];
+    for (size_t i = 0; i < rows; i++) {
+        at[i] = (tile_row){.a = i * g->k, .c = i * g->ldc, .outer = 1, .inner = 1};
+        pair_copy(block + i * g->k, g->a + (row + i) * g->lda, g->k);
+    }
+    size_t c = row * g->ldc;
+    pair_job j = {
+        .a = block, .a_unit = 1, .b = g->b, .c_f32 = g->c_f32,
+        .c = g->c_f32 ? (void *)((float *)g->c + c) : (void *)((ebb_bf16 *)g->c + c),
+        .bias = g->bias, .residual = g->residual ? g->residual + c : NULL,
+        .k = {.len = g->k, .a_pair = 2, .a_odd = 1},
+    };
+    pair_panels(&j, bf16_pairs(g->k), g->n, at, rows);
+}
+
+void EBB_INSTANCE(gemm_bf16)(const ebb_gemm_bf16_args *g, void *scratch)
+{
+    size_t step = gemm_bf16_rows(g->k);
+    for (size_t row = 0; row < g->m; row += step)
+        gemm_block(g, scratch, row, g->m - row < step ? g->m - row : step);
+}

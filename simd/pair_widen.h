@@ -1,0 +1,79 @@
+/* pair_widen.h: pairs of bfloat16 multiplied in f32, for machines that have no instruction for it.
+ *
+ * A is widened once, when it is copied to where the tiles read it; of B, which streams by, the even numbers of a
+ * vector of pairs are a shift and the odd ones a mask: two operations for TILE_ROWS fma. Two fma in the order
+ * of k: the chain of simd/c.
+ */
+typedef float pair_a;
+enum { PAIR_UNIT = 1 };
+
+static inline __attribute__((always_inline)) void
+pair_half(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *const *p, ptrdiff_t k, const vf *b)
+{
+    TILE_UNROLL
+    for (int r = 0; r < R; r++) {
+        vf a = vf_set1(p[r][k]);
+        TILE_UNROLL
+        for (int v = 0; v < V; v++)
+            s[r][v] = vf_fma(a, b[v], s[r][v]);
+    }
+}
+
+static inline __attribute__((always_inline)) void
+pair_even(const int V, vf *b, const ebb_bf16 *from)
+{
+    TILE_UNROLL
+    for (int v = 0; v < V; v++)
+        b[v] = vi_float_bits(vi_shl(vf_bits(vf_load((const float *)(const void *)(from + 2 * v * VW))), 16));
+}
+
+static inline __attribute__((always_inline)) void
+pair_odd(const int V, vf *b, const ebb_bf16 *from)
+{
+    TILE_UNROLL
+    for (int v = 0; v < V; v++)
+        b[v] = vi_float_bits(vi_and(vf_bits(vf_load((const float *)(const void *)(from + 2 * v * VW))),
+                                    vi_set1(0xFFFF0000)));
+}
+
+static inline __attribute__((always_inline)) void
+pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *const *p, const ebb_bf16 *b,
+             size_t len, const ptrdiff_t a_pair, const ptrdiff_t a_odd)
+{
+    vf half[TILE_VECS];
+    ptrdiff_t k = 0;
+    for (size_t i = len / 2; i; i--, k += a_pair, b += 2 * EBB_PANEL) {
+        pair_even(V, half, b);
+        pair_half(R, V, s, p, k, half);
+        pair_odd(V, half, b);
+        pair_half(R, V, s, p, k + a_odd, half);
+    }
+    if (len % 2) {
+        pair_even(V, half, b);
+        pair_half(R, V, s, p, k, half);
+    }
+}
+
+static inline void pair_fold(const int R, const int V, vf s[TILE_ROWS][TILE_VECS])
+{
+    (void)R, (void)V, (void)s;
+}
+
+/* Numbers as tiles read them. */
+static void pair_copy(float *to, const ebb_bf16 *from, size_t n)
+{
+    size_t i = 0;
+    for (; i + VW <= n; i += VW)
+        vf_store(to + i, vf_load_bf16(from + i));
+    if (i < n)
+        vf_store_n(to + i, vf_load_bf16_n(from + i, n - i), n - i);
+}
+
+#include "pair_row.h"
+
+/* The even and the odd number of a pair are entries of their own. */
+static void pair_dw_row(float *to, const ebb_bf16 *row, int w, int c, int x, int wide, int skip)
+{
+    (void)skip;
+    pair_row(to, row, w, c, x, wide);
+}

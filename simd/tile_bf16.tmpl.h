@@ -1,0 +1,182 @@
+/* tile_bf16.tmpl.h: the register tile of tile.tmpl.h for bfloat16 with sums in f32.
+ *
+ * B holds pairs of k (bf16.h), and k is walked by pairs: outer x inner segments of `len` steps each, of which an odd
+ * last one has no partner. How a pair is multiplied is the instance's: it includes vec_<isa>.h, defines TILE_ROWS
+ * (6 or 12) and TILE_VECS (2 or 4), and names in PAIR_HEADER a file with
+ *   pair_a         a number of A: float, or ebb_bf16
+ *   PAIR_UNIT      numbers of A in an entry of conv_dw's window
+ *   pair_segment   one segment of k for the whole tile
+ *   pair_fold      rows <-> sums, where these lie otherwise while they grow
+ *   pair_copy, pair_dw_row   numbers as tiles read them
+ */
+#include <string.h>
+
+#include "bf16.h"
+#include "conv_walk.h"
+#include "instances.h"
+
+#ifdef __clang__
+#define TILE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define TILE_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#define TILE_WIDE (TILE_VECS * VW)
+
+#include PAIR_HEADER
+
+typedef struct pair_walk {
+    size_t outer, inner, len;              /* k = (outer, inner, len), ascending */
+    ptrdiff_t a_outer, a_inner;            /* numbers from the start of the row */
+    ptrdiff_t a_pair, a_odd;               /* from one pair to the next; from its even to its odd number */
+    ptrdiff_t b_outer, b_inner;
+} pair_walk;
+
+typedef struct pair_job {
+    const pair_a *a;
+    int a_unit;                            /* of the rows' positions in A: numbers */
+    const ebb_bf16 *b;
+    void *c;
+    bool c_f32, accumulate;                /* accumulate: of f32 only */
+    pair_walk k;                           /* outer and inner: of each row */
+    size_t columns;
+    const float *bias;                     /* NULL: none; and the residual, laid out as c */
+    const ebb_bf16 *residual;
+} pair_job;
+
+/* R rows by V vectors; c: where sums are stored, and come from if they resume. */
+static inline __attribute__((always_inline)) void
+pair_chain(const int R, const int V, float *const *c, bool resume, const pair_a *const *a, const ebb_bf16 *b,
+           const pair_walk *w)
+{
+    vf s[TILE_ROWS][TILE_VECS];
+    TILE_UNROLL
+    for (int r = 0; r < R; r++) {
+        TILE_UNROLL
+        for (int v = 0; v < V; v++)
+            s[r][v] = resume ? vf_load(c[r] + v * VW) : vf_zero();
+    }
+    pair_fold(R, V, s);
+    for (size_t o = 0; o < w->outer; o++) {
+        for (size_t i = 0; i < w->inner; i++) {
+            const ptrdiff_t begin = (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner;
+            const ebb_bf16 *q = b + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner;
+            const pair_a *p[TILE_ROWS];
+            TILE_UNROLL
+            for (int r = 0; r < R; r++)
+                p[r] = a[r] + begin;
+            if (w->a_pair == 2)
+                pair_segment(R, V, s, p, q, w->len, 2, 1);
+            else
+                pair_segment(R, V, s, p, q, w->len, w->a_pair, w->a_odd);
+        }
+    }
+    pair_fold(R, V, s);
+    TILE_UNROLL
+    for (int r = 0; r < R; r++) {
+        TILE_UNROLL
+        for (int v = 0; v < V; v++)
+            vf_store(c[r] + v * VW, s[r][v]);
+    }
+}
+
+/* One function per tile size, so that the sums are registers in each. */
+typedef void pair_fn(float *const *c, bool resume, const pair_a *const *a, const ebb_bf16 *b, const pair_walk *w);
+#define PAIR_FN(R, V)                                                                                          \
+    static void pair_##R##_##V(float *const *c, bool resume, const pair_a *const *a, const ebb_bf16 *b,        \
+                               const pair_walk *w)                                                             \
+    {                                                                                                          \
+        pair_chain(R, V, c, resume, a, b, w);                                                                  \
+    }
+#if TILE_VECS == 2
+#define PAIR_COLUMNS(R) PAIR_FN(R, 1) PAIR_FN(R, 2)
+#define PAIR_ENTRY(R) {pair_##R##_1, pair_##R##_2},
+#else
+#define PAIR_COLUMNS(R) PAIR_FN(R, 1) PAIR_FN(R, 2) PAIR_FN(R, 3) PAIR_FN(R, 4)
+#define PAIR_ENTRY(R) {pair_##R##_1, pair_##R##_2, pair_##R##_3, pair_##R##_4},
+#endif
+#define PAIR_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#if TILE_ROWS == 12
+#define PAIR_SIZES(X) PAIR_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#else
+#define PAIR_SIZES(X) PAIR_6(X)
+#endif
+PAIR_SIZES(PAIR_COLUMNS)
+static pair_fn *const pair_fns[TILE_ROWS][TILE_VECS] = {PAIR_SIZES(PAIR_ENTRY)};
+
+/* n <= VW sums -> C. */
+static inline void pair_store(const pair_job *j, ptrdiff_t at, vf s, size_t column, size_t n)
+{
+    if (j->bias)
+        s = vf_add(s, n == VW ? vf_load(j->bias + column) : vf_load_n(j->bias + column, n));
+    if (j->residual)
+        s = vf_add(s, n == VW ? vf_load_bf16(j->residual + at) : vf_load_bf16_n(j->residual + at, n));
+    if (j->c_f32)
+        vf_store_n((float *)j->c + at, s, n);
+    else if (n == VW)
+        vf_store_bf16((ebb_bf16 *)j->c + at, s);
+    else
+        vf_store_bf16_n((ebb_bf16 *)j->c + at, s, n);
+}
+
+/* One tile; sum: (TILE_ROWS, TILE_WIDE), where C itself cannot take the sums. */
+static void pair_one(const pair_job *j, const tile_row *rows, int n, float *sum, size_t column,
+                     size_t wide)
+{
+    bool direct = j->c_f32 && !j->bias && !j->residual && wide % VW == 0;
+    const pair_a *a[TILE_ROWS];
+    float *c[TILE_ROWS];
+    pair_walk k = j->k;
+    k.outer = rows->outer;
+    k.inner = rows->inner;
+    for (int r = 0; r < n; r++) {
+        a[r] = j->a + rows[r].a * j->a_unit;
+        c[r] = direct ? (float *)j->c + rows[r].c + column : sum + r * TILE_WIDE;
+        if (!direct && j->accumulate)
+            memcpy(c[r], (float *)j->c + rows[r].c + column, wide * sizeof *sum);
+    }
+    pair_fns[n - 1][(wide - 1) / VW](c, j->accumulate, a, j->b + rows->b + 2 * column, &k);
+    for (int r = 0; r < n && !direct; r++) {
+        for (size_t i = 0; i < wide; i += VW)
+            pair_store(j, rows[r].c + (ptrdiff_t)(column + i), vf_load(c[r] + i), column + i,
+                       wide - i < VW ? wide - i : VW);
+    }
+}
+
+/* How many of the next rows share a tile. */
+static inline int pair_take(const tile_row *r, size_t count)
+{
+    int n = 1;
+    while (n < TILE_ROWS && (size_t)n < count && r[n].b == r->b && r[n].outer == r->outer &&
+           r[n].inner == r->inner)
+        n++;
+    return n;
+}
+
+/* All rows by all columns. */
+static void pair_run(const pair_job *j, const tile_row *rows, size_t count)
+{
+    _Alignas(64) float sum[TILE_ROWS * TILE_WIDE] = {0};
+    for (size_t column = 0; column < j->columns; column += TILE_WIDE) {
+        size_t wide = j->columns - column < TILE_WIDE ? j->columns - column : TILE_WIDE;
+        int n;
+        for (size_t t = 0; t < count; t += n) {
+            n = pair_take(rows + t, count - t);
+            pair_one(j, rows + t, n, sum, column, wide);
+        }
+    }
+}
+
+/* All panels of packed weights, depth pairs each, over the rows. */
+static void pair_panels(pair_job *j, size_t depth, size_t columns, const tile_row *rows, size_t count)
+{
+    pair_job p = *j;
+    for (size_t first = 0; first < columns; first += EBB_PANEL) {
+        p.b = j->b + first * depth * 2;
+        p.c = j->c_f32 ? (void *)((float *)j->c + first) : (void *)((ebb_bf16 *)j->c + first);
+        p.columns = columns - first < EBB_PANEL ? columns - first : EBB_PANEL;
+        p.bias = j->bias ? j->bias + first : NULL;
+        p.residual = j->residual ? j->residual + first : NULL;
+        pair_run(&p, rows, count);
+    }
+}
