@@ -207,7 +207,8 @@ static void test_norm_bf16_is_the_f32_norm_rounded(void **state)
     memcpy(dgamma, d.dgamma, sizeof dgamma);
     memcpy(dbeta, d.dbeta, sizeof dbeta);
     spec()->norm_f32(&s, d.y, d.stats, d.x, d.shift, d.gamma, d.beta);
-    spec()->norm_vjp_f32(&s, d.dx, d.dshift, d.dgamma, d.dbeta, d.x, d.shift, d.dy, d.stats, d.gamma, d.beta, d.scratch);
+    spec()->norm_vjp_f32(&s, d.dx, d.dshift, d.dgamma, d.dbeta, d.x, d.shift, d.dy, d.stats, d.gamma, d.beta,
+                         d.scratch);
     spec()->norm_bf16(&s, y, stats, x, d.shift, d.gamma, d.beta);
     spec()->norm_vjp_bf16(&s, dx, dshift, dgamma, dbeta, x, d.shift, dy, stats, d.gamma, d.beta, scratch);
     assert_true(ebb_norm_scratch_bf16(&s) <= sizeof scratch);

@@ -331,6 +331,96 @@ static void test_unet_is_fused(void **state)
     ebb_context_free(ctx);
 }
 
+/* Two norms with scales and shifts from an embedding, one before silu, one without; y[0] the result, then the
+ * gradients of sum(sin(result)) in every parameter, in x and in the embedding. With `others`, the insides of
+ * the first norm have readers of their own, which fusion must leave right. */
+static ebb_graph *scale_shift_graph(ebb_context *ctx, bool others, ebb_value *y, int *ny)
+{
+    ebb_graph *g = NULL;
+    ebb_value leaf[16];
+    OK(ctx, ebb_graph_create(ctx, &g));
+    ebb_value x = ebb_input(g, "x", EBB_F32, EBB_SHAPE(3, 6, 5, 4)), e = ebb_input(g, "e", EBB_F32, EBB_SHAPE(3, 7));
+    ebb_value h = ebb_nn_conv(g, "in", x, 12, 3, 1, 1);
+    ebb_value modulated = ebb_nn_scale_shift_norm(g, "norm1", h, ebb_nn_linear(g, "emb1", e, 24, 1), 3, 1e-5f);
+    h = ebb_nn_conv(g, "mid", ebb_silu(g, modulated), 10, 3, 1, 1);
+    y[0] = ebb_nn_scale_shift_norm(g, "norm2", h, ebb_nn_linear(g, "emb2", e, 20, 1), 5, 1e-5f);
+    memcpy(leaf, g->params, (size_t)g->nparams * sizeof *leaf);
+    leaf[g->nparams] = x, leaf[g->nparams + 1] = e;
+    *ny = 1 + g->nparams + 2;
+    ebb_value total = ebb_sum_all(g, ebb_sin(g, y[0]));
+    if (others) {
+        ebb_value product = g->node[modulated].in[0], norm = g->node[product].in[0];
+        total = ebb_add(g, total, ebb_sum_all(g, ebb_sin(g, ebb_add(g, modulated, ebb_sin(g, product)))));
+        total = ebb_add(g, total, ebb_sum_all(g, ebb_sin(g, norm)));
+    }
+    OK(ctx, ebb_vjp(g, total, EBB_NONE, leaf, *ny - 1, y + 1));
+    OK(ctx, ebb_graph_status(g));
+    return g;
+}
+
+/* Each norm and each adjoint is one step that does the scales, the shifts and their gradients too. */
+static void assert_scale_shift_is_fused(const ebb_plan *p)
+{
+    int norms = 0, adjoints = 0, silus = 0;
+    for (int32_t t = 0; t < p->nsteps; t++) {
+        const ebb_node *n = &p->ir.node[p->step[t].node];
+        assert_true(n->op != EBB_OP_group_norm && n->op != EBB_OP_group_norm_vjp);
+        assert_true(n->op != EBB_OP_sum || n->attr.axes != (1u << 1 | 1u << 2));  /* biases sum over pictures too */
+        if (n->op == EBB_OP_norm || n->op == EBB_OP_norm_vjp) {
+            assert_true(n->attr.index == EBB_HAS_SCALE_SHIFT);
+            norms += n->op == EBB_OP_norm;
+            adjoints += n->op == EBB_OP_norm_vjp;
+            silus += n->attr.silu;
+        }
+    }
+    assert_true(norms == 2 && adjoints == 2 && silus == 2);
+}
+
+static void check_scale_shift(ebb_context *ctx, ebb_context *spec, bool others)
+{
+    ebb_value y[32];
+    int ny;
+    ebb_graph *g = scale_shift_graph(ctx, others, y, &ny);
+    leaves l = make_leaves(g, 11);
+    oracle *o = oracle_create(g);
+    for (ebb_value v = 0; v < g->count; v++)
+        if (l.wide[v])
+            oracle_set(o, v, l.wide[v]);
+    oracle_run(o);
+    double *scale = rounding_scales(g, o);
+    ebb_plan *fused = plan_of(ctx, &l, y, ny, (ebb_plan_options){.workers = 1});
+    ebb_plan *same = plan_of(spec, &l, y, ny, (ebb_plan_options){.workers = 1});
+    ebb_plan *plain = plan_of(ctx, &l, y, ny, (ebb_plan_options){.workers = 1, .no_fuse = true});
+    if (!others)
+        assert_scale_shift_is_fused(fused);
+    run(ctx, fused, 0, &l);
+    run(ctx, plain, 0, &l);
+    run(spec, same, 0, &l);
+    for (int i = 0; i < ny; i++) {
+        assert_close(g, o, scale, y[i], ebb_plan_output(fused, 0, i), 11);
+        assert_close(g, o, scale, y[i], ebb_plan_output(plain, 0, i), 11);
+        assert_memory_equal(ebb_plan_output(fused, 0, i), ebb_plan_output(same, 0, i),
+                            (size_t)ebb_shape_count(g->node[y[i]].shape) * sizeof(float));
+    }
+    ebb_plan_free(fused);
+    ebb_plan_free(same);
+    ebb_plan_free(plain);
+    oracle_free(o);
+    free(scale);
+    free_leaves(&l);
+    ebb_graph_free(g);
+}
+
+static void test_scale_shift_matches_the_oracle(void **state)
+{
+    (void)state;
+    ebb_context *ctx = context(NULL), *spec = context("c");
+    check_scale_shift(ctx, spec, false);
+    check_scale_shift(ctx, spec, true);
+    ebb_context_free(ctx);
+    ebb_context_free(spec);
+}
+
 /* Picture i alone, or among others, on any worker: the same bits. */
 static void test_pictures_do_not_see_each_other(void **state)
 {
@@ -441,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_outputs_of_every_kind),          cmocka_unit_test(test_random_graphs_match_the_oracle),
         cmocka_unit_test(test_isas_give_equal_bits),           cmocka_unit_test(test_unet_matches_the_oracle),
         cmocka_unit_test(test_unet_is_fused),                  cmocka_unit_test(test_pictures_do_not_see_each_other),
+        cmocka_unit_test(test_scale_shift_matches_the_oracle),
         cmocka_unit_test(test_memory_is_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

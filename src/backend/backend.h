@@ -9,7 +9,7 @@
 #include "graph/graph.h"
 
 /* Optional inputs of fused nodes, a mask in attr.index. */
-enum { EBB_HAS_BIAS = 1, EBB_HAS_RESIDUAL = 2, EBB_HAS_SHIFT = 4 };
+enum { EBB_HAS_BIAS = 1, EBB_HAS_RESIDUAL = 2, EBB_HAS_SHIFT = 4, EBB_HAS_SCALE_SHIFT = 8 };
 
 /* A chain of pointwise operations, run in tiles that stay in L1. Output and inputs are walked over the
  * same collapsed axes (outermost first); a stride of 0 broadcasts. The last axis has stride 0 or 1. */

@@ -1,8 +1,20 @@
 /* own_norm.c: group norm and its adjoint, picture by picture; fused forms carry the activation, a shift
- * a picture (time embedding) and the saved statistics. The unfused adjoint recomputes them. */
+ * a picture (time embedding), or a factor and an offset a picture, and the saved statistics. The unfused
+ * adjoint recomputes them.
+ *
+ * A factor f and an offset o make a norm with gamma' = gamma f, beta' = beta f + o; of its adjoint's dgamma'
+ * and dbeta' follow df = gamma dgamma' + beta dbeta', do = dbeta', dgamma += f dgamma', dbeta += f dbeta'.
+ */
 #include <string.h>
 
 #include "backend/own.h"
+
+/* What the kernel multiplies and adds for a picture: the parameters, or those with factor and offset. */
+typedef struct gains {
+    const float *gamma, *beta;
+} gains;
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 static ebb_norm_shape geometry(const ebb_task *t)
 {
@@ -13,50 +25,122 @@ static ebb_norm_shape geometry(const ebb_task *t)
                             .silu = (t->op == EBB_OP_norm || t->op == EBB_OP_norm_vjp) && t->attr.silu};
 }
 
-static size_t stats_bytes(const ebb_task *t) { return ((size_t)t->attr.groups * 8 + 63) / 64 * 64; }
+static bool has(const ebb_task *t, int flag)
+{
+    return (t->op == EBB_OP_norm || t->op == EBB_OP_norm_vjp) && t->attr.index & flag;
+}
 
-static size_t picture_bytes(const ebb_norm_shape *s) { return ((size_t)s->pixels * (size_t)s->channels * 4 + 63) / 64 * 64; }
+static size_t stats_bytes(const ebb_task *t) { return aligned((size_t)t->attr.groups * 8); }
 
-size_t ebb_own_norm_scratch(const ebb_task *t) { return stats_bytes(t); }
+static size_t picture_bytes(const ebb_norm_shape *s) { return aligned((size_t)s->pixels * (size_t)s->channels * 4); }
+
+static size_t channels_bytes(const ebb_norm_shape *s) { return aligned((size_t)s->channels * 4); }
+
+/* Those of picture i, made in room (2 x channels_bytes) when there is a factor; in[slot]: factor, offset. */
+static gains find_gains(const ebb_executor *e, const ebb_step_args *a, const ebb_norm_shape *s, int slot, int64_t i,
+                        char *room)
+{
+    size_t c = (size_t)s->channels;
+    if (!has(&e->task, EBB_HAS_SCALE_SHIFT))
+        return (gains){a->in[1], a->in[2]};
+    const float *factor = (const float *)a->in[slot] + i * s->channels;
+    float *gamma = (float *)room, *beta = (float *)(room + channels_bytes(s));
+    e->kernels->mul_f32(c, gamma, a->in[1], factor);
+    e->kernels->mul_f32(c, beta, a->in[2], factor);
+    e->kernels->add_f32(c, beta, beta, (const float *)a->in[slot + 1] + i * s->channels);
+    return (gains){gamma, beta};
+}
+
+/* scratch: statistics that nobody asked for, then gains. */
+size_t ebb_own_norm_scratch(const ebb_task *t)
+{
+    ebb_norm_shape s = geometry(t);
+    return stats_bytes(t) + 2 * channels_bytes(&s);
+}
 
 void ebb_own_norm(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_norm_shape s = geometry(&e->task);
     bool fused = e->task.op == EBB_OP_norm;
-    const float *shift = fused && e->task.attr.index & EBB_HAS_SHIFT ? a->in[3] : NULL;
+    const float *shift = has(&e->task, EBB_HAS_SHIFT) ? a->in[3] : NULL;
     int64_t n = e->task.in_shape[0].dim[0], size = (int64_t)s.pixels * s.channels;
 
-    for (int64_t i = 0; i < n; i++)
-        e->kernels->norm_f32(&s, (float *)a->out[0] + i * size, fused ? (float *)a->out[1] + i * 2 * s.groups : a->scratch,
-                             (const float *)a->in[0] + i * size, shift ? shift + i * s.channels : NULL, a->in[1], a->in[2]);
+    for (int64_t i = 0; i < n; i++) {
+        gains k = find_gains(e, a, &s, 3, i, (char *)a->scratch + stats_bytes(&e->task));
+        float *stats = fused ? (float *)a->out[1] + i * 2 * s.groups : a->scratch;
+        e->kernels->norm_f32(&s, (float *)a->out[0] + i * size, stats, (const float *)a->in[0] + i * size,
+                             shift ? shift + i * s.channels : NULL, k.gamma, k.beta);
+    }
 }
 
-/* scratch: the kernel's, then (unfused) statistics and a picture to recompute them with. */
+/* scratch: the kernel's, gains and their gradient; unfused: statistics and a picture to recompute them with. */
 size_t ebb_own_norm_vjp_scratch(const ebb_task *t)
 {
     ebb_norm_shape s = geometry(t);
-    size_t kernel = (ebb_norm_scratch(&s) + 63) / 64 * 64;
-    return kernel + (t->op == EBB_OP_norm_vjp ? 0 : stats_bytes(t) + picture_bytes(&s));
+    size_t rest = t->op == EBB_OP_norm_vjp ? 0 : stats_bytes(t) + picture_bytes(&s);
+    return aligned(ebb_norm_scratch(&s)) + 4 * channels_bytes(&s) + rest;
+}
+
+/* Shares the gradients of picture i's gains, dgamma and part 4, among what these were made of. room: a vector. */
+static void share_gradient(const ebb_executor *e, const ebb_step_args *a, int64_t i, const float *dgamma, float *room)
+{
+    const ebb_kernels *k = e->kernels;
+    size_t c = (size_t)e->task.out_shape[1].dim[0];
+    const float *factor = (const float *)a->in[5] + (size_t)i * c;
+    float *dfactor = (float *)a->out[3] + (size_t)i * c, *dbeta = (float *)a->out[4] + (size_t)i * c;
+
+    k->mul_f32(c, dfactor, a->in[1], dgamma);
+    k->mul_f32(c, room, a->in[2], dbeta);
+    k->add_f32(c, dfactor, dfactor, room);
+    k->mul_f32(c, room, factor, dgamma);
+    k->add_f32(c, a->out[1], a->out[1], room);
+    k->mul_f32(c, room, factor, dbeta);
+    k->add_f32(c, a->out[2], a->out[2], room);
+}
+
+typedef struct vjp_scratch {
+    char *gains;
+    float *dgamma, *vector, *stats, *picture;
+} vjp_scratch;
+
+static vjp_scratch cut_scratch(const ebb_task *t, const ebb_norm_shape *s, void *scratch)
+{
+    char *at = (char *)scratch + aligned(ebb_norm_scratch(s));
+    size_t vector = channels_bytes(s);
+    return (vjp_scratch){.gains = at, .dgamma = (float *)(at + 2 * vector), .vector = (float *)(at + 3 * vector),
+                         .stats = (float *)(at + 4 * vector), .picture = (float *)(at + 4 * vector + stats_bytes(t))};
+}
+
+static void vjp_picture(const ebb_executor *e, const ebb_step_args *a, const ebb_norm_shape *s, int64_t i)
+{
+    const ebb_task *t = &e->task;
+    vjp_scratch w = cut_scratch(t, s, a->scratch);
+    bool fused = t->op == EBB_OP_norm_vjp, modulated = has(t, EBB_HAS_SCALE_SHIFT), shifted = has(t, EBB_HAS_SHIFT);
+    int64_t size = (int64_t)s->pixels * s->channels, row = i * s->channels;
+    gains k = find_gains(e, a, s, 5, i, w.gains);
+    const float *x = (const float *)a->in[0] + i * size;
+    const float *stats = fused ? (const float *)a->in[4] + i * 2 * s->groups : w.stats;
+    float *dgamma = modulated ? w.dgamma : a->out[1], *dbeta = modulated ? (float *)a->out[4] + row : a->out[2];
+
+    if (!fused)
+        e->kernels->norm_f32(s, w.picture, w.stats, x, NULL, k.gamma, k.beta);
+    if (modulated) {
+        memset(dgamma, 0, (size_t)s->channels * sizeof(float));
+        memset(dbeta, 0, (size_t)s->channels * sizeof(float));
+    }
+    const float *shift = shifted ? (const float *)a->in[5] + row : NULL;
+    float *dshift = shifted ? (float *)a->out[3] + row : NULL;
+    e->kernels->norm_vjp_f32(s, (float *)a->out[0] + i * size, dshift, dgamma, dbeta, x, shift,
+                             (const float *)a->in[3] + i * size, stats, k.gamma, k.beta, a->scratch);
+    if (modulated)
+        share_gradient(e, a, i, dgamma, w.vector);
 }
 
 void ebb_own_norm_vjp(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_norm_shape s = geometry(&e->task);
-    bool fused = e->task.op == EBB_OP_norm_vjp, shifted = fused && e->task.attr.index & EBB_HAS_SHIFT;
-    const float *shift = shifted ? a->in[5] : NULL;
-    float *recomputed = (float *)((char *)a->scratch + (ebb_norm_scratch(&s) + 63) / 64 * 64);
-    float *picture = (float *)((char *)recomputed + stats_bytes(&e->task));
-    int64_t n = e->task.in_shape[0].dim[0], size = (int64_t)s.pixels * s.channels;
-
     memset(a->out[1], 0, (size_t)s.channels * sizeof(float));
     memset(a->out[2], 0, (size_t)s.channels * sizeof(float));
-    for (int64_t i = 0; i < n; i++) {
-        const float *x = (const float *)a->in[0] + i * size;
-        const float *stats = fused ? (const float *)a->in[4] + i * 2 * s.groups : recomputed;
-        if (!fused)
-            e->kernels->norm_f32(&s, picture, recomputed, x, NULL, a->in[1], a->in[2]);
-        e->kernels->norm_vjp_f32(&s, (float *)a->out[0] + i * size, shifted ? (float *)a->out[3] + i * s.channels : NULL,
-                                 a->out[1], a->out[2], x, shift ? shift + i * s.channels : NULL,
-                                 (const float *)a->in[3] + i * size, stats, a->in[1], a->in[2], a->scratch);
-    }
+    for (int64_t i = 0; i < e->task.in_shape[0].dim[0]; i++)
+        vjp_picture(e, a, &s, i);
 }

@@ -14,7 +14,7 @@
 
 #define EBB_RANK_MAX 6
 #define EBB_INPUTS_MAX 8
-#define EBB_PARTS_MAX 4
+#define EBB_PARTS_MAX 5
 #define EBB_NONE (-1)
 
 typedef int32_t ebb_value;

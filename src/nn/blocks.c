@@ -76,6 +76,24 @@ ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int gro
     return ebb_group_norm(g, x, gamma, beta, groups, eps);
 }
 
+ebb_value ebb_nn_scale_shift_norm(ebb_graph *g, const char *name, ebb_value x, ebb_value modulation, int groups,
+                                  float eps)
+{
+    ebb_value y = ebb_nn_group_norm(g, name, x, groups, eps);
+    if (y == EBB_NONE || modulation == EBB_NONE)
+        return EBB_NONE;
+    ebb_shape s = ebb_graph_shape(g, x), one = s;
+    int64_t channels = s.dim[s.rank - 1];
+    if (!ebb_shape_equal(ebb_graph_shape(g, modulation), EBB_SHAPE(s.dim[0], 2 * channels)))
+        return ebb_graph_fail(g, EBB_E_SHAPE, "norm %s: its scales and shifts must be %lld x %lld numbers", name,
+                              (long long)s.dim[0], (long long)(2 * channels));
+    for (int i = 1; i < s.rank - 1; i++)
+        one.dim[i] = 1;
+    ebb_value scale = ebb_reshape(g, ebb_slice(g, modulation, 1, 0, channels), one);
+    ebb_value shift = ebb_reshape(g, ebb_slice(g, modulation, 1, channels, 2 * channels), one);
+    return ebb_add(g, ebb_mul(g, y, ebb_affine(g, scale, 1, 1)), shift);
+}
+
 ebb_value ebb_nn_embedding(ebb_graph *g, const char *name, ebb_value index, int64_t rows, int64_t width)
 {
     ebb_value table = layer_param(g, name, "weight", EBB_SHAPE(rows, width), EBB_INIT_NORMAL, 1.0,

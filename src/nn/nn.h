@@ -20,6 +20,10 @@ ebb_value ebb_nn_conv(ebb_graph *g, const char *name, ebb_value x, int64_t out, 
                       float gain);
 /* x (N,...,C), groups divides C; weight (C) starts at 1, bias (C) at 0. */
 ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int groups, float eps);
+/* The same times 1 + scale, plus shift (Dhariwal & Nichol 2021, sec. 3): modulation (N,2C) holds, a picture, the
+ * scales of the channels, then their shifts. */
+ebb_value ebb_nn_scale_shift_norm(ebb_graph *g, const char *name, ebb_value x, ebb_value modulation, int groups,
+                                  float eps);
 /* index (N) i32 in [0, rows) -> (N, width); NAME.weight (rows, width) starts standard normal, as
  * PyTorch's Embedding. */
 ebb_value ebb_nn_embedding(ebb_graph *g, const char *name, ebb_value index, int64_t rows, int64_t width);

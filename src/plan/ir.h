@@ -11,7 +11,10 @@
  *   conv_dx_packed(dy, wp)
  *   linear(a, b, [bias], [residual])            matmul + bias (N) + residual
  *   norm(x, gamma, beta, [shift])   y = act(group_norm(x + shift)), shift (N,C); part 1: stats (N,G,2)
+ *   norm(x, gamma, beta, factor, offset)     instead, with EBB_HAS_SCALE_SHIFT: y = act(group_norm(x) * factor +
+ *                                   offset), both (N,C)
  *   norm_vjp(x, gamma, beta, dy, stats, [shift])  dx; parts 1, 2, 3: dgamma, dbeta (C), dshift (N,C)
+ *   norm_vjp(x, gamma, beta, dy, stats, factor, offset)  parts 3, 4: dfactor, doffset (N,C)
  *   pointwise(inputs...)            attr.index: number of its program
  */
 #ifndef EBB_PLAN_IR_H

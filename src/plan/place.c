@@ -15,7 +15,7 @@ int ebb_node_outputs(const ebb_node *n)
     switch (n->op) {
     case EBB_OP_norm: return 2;
     case EBB_OP_group_norm_vjp: return 3;
-    case EBB_OP_norm_vjp: return n->attr.index & EBB_HAS_SHIFT ? 4 : 3;
+    case EBB_OP_norm_vjp: return n->attr.index & EBB_HAS_SCALE_SHIFT ? 5 : n->attr.index & EBB_HAS_SHIFT ? 4 : 3;
     default: return 1;
     }
 }
@@ -27,7 +27,7 @@ ebb_shape ebb_node_part_shape(const ebb_node *n, int part)
     if (n->op == EBB_OP_norm)
         return EBB_SHAPE(n->shape.dim[0], n->attr.groups, 2);
     int64_t c = n->shape.dim[n->shape.rank - 1];
-    return part == 3 ? EBB_SHAPE(n->shape.dim[0], c) : EBB_SHAPE(c);
+    return part >= 3 ? EBB_SHAPE(n->shape.dim[0], c) : EBB_SHAPE(c);
 }
 
 bool ebb_node_is_alias(const ebb_node *n) { return n->op == EBB_OP_reshape || n->op == EBB_OP_part; }
