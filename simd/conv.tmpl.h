@@ -8,6 +8,7 @@
  */
 #include "conv_walk.h"
 #include "tile.tmpl.h"
+#include "conv_few.tmpl.h"
 
 /* Window rows from picture rows y..., columns x...; src: (h, w, c). Zeros left and right of it; rows
  * above and below are left as they are: no chain reads them. */
@@ -113,6 +114,9 @@ static void conv_block_run(const ebb_conv_shape *s, const conv_block *b, const c
 void EBB_INSTANCE(conv_f32)(const ebb_conv_shape *shape, float *y, const float *x, const float *w,
                             const float *bias, const float *residual, void *scratch)
 {
+    few_map few = few_forward(shape);
+    if (few_conv(shape, &few, y, x, w, bias, residual, scratch))
+        return;
     ebb_conv_shape s = *shape;
     bool pointwise = conv_pointwise(shape, &s);
     conv_block b = conv_block_out(&s);
@@ -177,6 +181,9 @@ static void conv_dx_windows(const ebb_conv_shape *s, float *dx, const float *dy,
 void EBB_INSTANCE(conv_dx_f32)(const ebb_conv_shape *s, float *dx, const float *dy, const float *w,
                                const float *residual, void *scratch)
 {
+    few_map few = few_adjoint(s);
+    if (few_conv(s, &few, dx, dy, w, NULL, residual, scratch))
+        return;
     ebb_conv_shape flat;
     if (!conv_pointwise(s, &flat)) {
         conv_dx_windows(s, dx, dy, w, residual, scratch);
@@ -212,6 +219,19 @@ static void conv_dw_block(const ebb_conv_shape *s, const conv_block *b, const co
               .b_step = EBB_PANEL},
     };
     size_t count = conv_dw_rows(m->rows, s, b, at, row);
+    if (count <= 3 * TILE_ROWS && s->co % TILE_WIDE == 0) {
+        /* A copy would cost as much as the few tiles that read it. */
+        j.b = dy;
+        j.c = dw;
+        j.columns = s->co;
+        j.k.b_outer = (ptrdiff_t)at->rows * s->ow * s->co;
+        j.k.b_inner = (ptrdiff_t)s->ow * s->co;
+        j.k.b_step = s->co;
+        for (size_t i = 0; i < count; i++)
+            m->rows[i].b = m->rows[i].b / EBB_PANEL * s->co;
+        tile_run(&j, m->rows, count);
+        return;
+    }
     for (int o = 0; o < s->co; o += EBB_PANEL) {
         j.columns = s->co - o < EBB_PANEL ? s->co - o : EBB_PANEL;
         j.c = dw + o;
@@ -238,6 +258,10 @@ static void conv_dw_pointwise(const ebb_conv_shape *s, float *dw, const float *x
 void EBB_INSTANCE(conv_dw_f32)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch)
 {
+    if (few_is_dw(s)) {
+        few_dw(s, dw, x, dy, accumulate, scratch);
+        return;
+    }
     ebb_conv_shape flat;
     if (conv_pointwise(s, &flat)) {
         conv_dw_pointwise(&flat, dw, x, dy, accumulate, scratch);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conv_block.h"
+#include "conv_few.h"
 
 static size_t panels(int channels)
 {
@@ -75,6 +76,7 @@ size_t ebb_conv_scratch(const ebb_conv_shape *s)
     conv_block out = conv_block_out(s), in = conv_block_in(s);
     size_t pixels = max_size(max_size(out.pixels, in.pixels), CONV_PIXELS);
     size_t rows = max_size(pixels, (size_t)s->kh * s->kw * s->ci);
-    return conv_align(max_size(out.floats, in.floats) * sizeof(float)) +
-           conv_align(pixels * EBB_PANEL * sizeof(float)) + conv_align(rows * sizeof(tile_row));
+    size_t blocks = conv_align(max_size(out.floats, in.floats) * sizeof(float)) +
+                    conv_align(pixels * EBB_PANEL * sizeof(float)) + conv_align(rows * sizeof(tile_row));
+    return max_size(blocks, conv_align(few_floats(s) * sizeof(float)));
 }
