@@ -8,13 +8,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# The cross compiler and qemu are for the tests of the ARM kernels.
-apt_packages="cmake make gcc libc6-dev pkg-config zlib1g-dev libpng-dev libjansson-dev libpopt-dev
-    libcmocka-dev librandom123-dev libdnnl-dev ocl-icd-opencl-dev
+# g++ and Google Benchmark are for bench/; the cross compiler and qemu for the tests of the ARM kernels.
+apt_packages="cmake make gcc g++ libc6-dev pkg-config zlib1g-dev libpng-dev libjansson-dev libpopt-dev
+    libcmocka-dev libbenchmark-dev librandom123-dev libdnnl-dev ocl-icd-opencl-dev
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
-dnf_packages="cmake make gcc pkgconf-pkg-config zlib-devel libpng-devel jansson-devel popt-devel
-    libcmocka-devel Random123-devel onednn-devel"
-brew_packages="cmake pkg-config libpng jansson popt cmocka libomp onednn"
+dnf_packages="cmake make gcc gcc-c++ pkgconf-pkg-config zlib-devel libpng-devel jansson-devel popt-devel
+    libcmocka-devel google-benchmark-devel Random123-devel onednn-devel"
+brew_packages="cmake pkg-config libpng jansson popt cmocka google-benchmark libomp onednn"
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }

@@ -17,7 +17,7 @@ endif()
 option(EBB_WERROR "Warnings are errors" ${tested})
 
 add_library(ebb_compiler INTERFACE)
-target_compile_options(ebb_compiler INTERFACE -Wall -Wextra -Wstrict-prototypes -ffp-contract=off -fno-math-errno)
+target_compile_options(ebb_compiler INTERFACE -Wall -Wextra $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> -ffp-contract=off -fno-math-errno)
 if(EBB_WERROR)
   target_compile_options(ebb_compiler INTERFACE -Werror)
 endif()

@@ -1,0 +1,12 @@
+/* dnn_none.c: no rival where oneDNN is not installed: its columns stay empty. */
+#include "dnn.h"
+
+dnn *dnn_conv_open(const ebb_conv_shape *s, dnn_pass pass, bool bf16, dnn_way way, int threads)
+{
+    (void)s, (void)pass, (void)bf16, (void)way, (void)threads;
+    return NULL;
+}
+
+void dnn_run(dnn *d) { (void)d; }
+const char *dnn_name(const dnn *d) { (void)d; return ""; }
+void dnn_free(dnn *d) { (void)d; }
