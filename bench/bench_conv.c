@@ -83,6 +83,41 @@ static void direct_dw(void *arg, int i)
                                j->worker[i].scratch);
 }
 
+/* ---- f32, Winograd ---------------------------------------------------------------------------- */
+static void *pack_wino(const job *j, const float *w)
+{
+    const ebb_conv_shape *s = &j->layer->shape;
+    bool dx = j->pass == DNN_DX;
+    float *u = bench_room((dx ? ebb_wino_pack_dx_size(s) : ebb_wino_pack_size(s)) * sizeof *u);
+    (dx ? bench.kernels->wino_pack_dx_f32 : bench.kernels->wino_pack_f32)(s, u, w);
+    return u;
+}
+
+static void wino_forward(void *arg, int i)
+{
+    const call *c = arg;
+    const job *j = c->job;
+    bench.kernels->wino_f32(&j->layer->shape, j->worker[i].y, j->worker[i].x, j->packed[c->way], NULL, NULL,
+                            j->worker[i].scratch);
+}
+
+static void wino_dx(void *arg, int i)
+{
+    const call *c = arg;
+    const job *j = c->job;
+    const ebb_conv_shape adjoint = ebb_wino_adjoint(&j->layer->shape);
+    bench.kernels->wino_f32(&adjoint, j->worker[i].x, j->worker[i].y, j->packed[c->way], NULL, NULL,
+                            j->worker[i].scratch);
+}
+
+static void wino_dw(void *arg, int i)
+{
+    const call *c = arg;
+    const job *j = c->job;
+    bench.kernels->wino_dw_f32(&j->layer->shape, j->worker[i].dw, j->worker[i].x, j->worker[i].y, true,
+                               j->worker[i].scratch);
+}
+
 /* ---- bfloat16 --------------------------------------------------------------------------------- */
 static void *pack_bf16(const job *j, const float *w)
 {
@@ -123,6 +158,7 @@ static void bf16_dw(void *arg, int i)
 
 static const own_way own_ways[] = {
     {"direct", false, NULL, pack_f32, ebb_conv_scratch, {direct_forward, direct_dx, direct_dw}},
+    {"wino", false, ebb_wino_fits, pack_wino, ebb_wino_scratch, {wino_forward, wino_dx, wino_dw}},
     {"own", true, NULL, pack_bf16, ebb_conv_scratch_bf16, {bf16_forward, bf16_dx, bf16_dw}},
 };
 
