@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "amx/plan.h"
 #include "bf16.h"
 #include "c/scalar.h"
 #include "conv_block.h"
@@ -116,6 +117,7 @@ size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s)
     conv_block out = conv_block_out(s), in = conv_block_in(s);
     size_t pixels = max_size(max_size(out.pixels, in.pixels), CONV_PIXELS);
     size_t rows = max_size(pixels, (size_t)s->kh * s->kw * s->ci);
-    return conv_align(max_size(out.floats, in.floats) * sizeof(float)) +
-           conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) + conv_align(rows * sizeof(tile_row));
+    size_t blocks = conv_align(max_size(out.floats, in.floats) * sizeof(float)) +
+                    conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) + conv_align(rows * sizeof(tile_row));
+    return max_size(blocks, amx_scratch(s));
 }

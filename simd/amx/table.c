@@ -3,4 +3,7 @@
 
 const ebb_kernels ebb_kernels_amx = {
     .gemm_bf16 = ebb_gemm_bf16_amx,
+    .conv_bf16 = ebb_conv_bf16_amx,
+    .conv_dx_bf16 = ebb_conv_dx_bf16_amx,
+    .conv_dw_bf16 = ebb_conv_dw_bf16_amx,
 };

@@ -85,6 +85,9 @@ static const ebb_conv_shape known[] = {
     {5, 8, 9, 64, 8, 9, 33, 1, 1, 1, 0, 0},
     {1, 200, 3, 4, 200, 3, 8, 1, 1, 1, 0, 0},
     {1, 2, 300, 2, 2, 300, 3, 3, 3, 1, 1, 1},  /* a row is more than a block */
+    {3, 40, 37, 32, 40, 37, 1, 3, 3, 1, 1, 1}, /* more than one block of AMX: y reads x, dx reads dy, dw */
+    {3, 40, 37, 1, 40, 37, 32, 3, 3, 1, 1, 1},
+    {2, 25, 21, 512, 25, 21, 1, 3, 3, 1, 1, 1},
 };
 
 static ebb_conv_shape random_shape(kcheck *k)

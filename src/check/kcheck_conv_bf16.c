@@ -317,6 +317,16 @@ static void adjoint_x(kcheck *k, const char *name, size_t offset, const ebb_conv
     }
 }
 
+/* A row of dw whose channel of x an output beside dy would have met. */
+static void beside_terms_w(const ebb_conv_shape *s, terms *t, const ebb_bf16 *x)
+{
+    size_t rows = (size_t)s->kh * s->kw * s->ci;
+    for (size_t i = 0; i < size_of(s, X); i++)
+        for (size_t r = i % s->ci; r < rows && !isfinite(widened(x[i])); r += s->ci)
+            for (int o = 0; o < s->co; o++)
+                t[r * s->co + o].free = true;
+}
+
 static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
 {
     const ebb_bf16 *data[3] = {
@@ -327,6 +337,7 @@ static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv
     float *want = ebb_kcheck_in(k, n), *got = ebb_kcheck_copy(k, want, n);
     void *room = scratch(k, s);
     terms *t = conv_terms(k, s, W, data);
+    beside_terms_w(s, t, data[X]);
     for (size_t i = 0; i < n && accumulate; i++)
         add_number(&t[i], want[i]);
     KCHECK_FN(CONV_DW_BF16, k->spec, offset)(s, want, data[X], data[Y], accumulate, room);
