@@ -223,6 +223,69 @@ static void test_random_graphs_match_the_oracle(void **state)
     ebb_context_free(ctx);
 }
 
+static double largest_error(const ebb_graph *g, const oracle *o, ebb_value v, const float *got)
+{
+    double error = 0;
+    for (int64_t i = 0; i < ebb_shape_count(g->node[v].shape); i++)
+        error = fmax(error, fabs(got[i] - oracle_get(o, v)[i]));
+    return error;
+}
+
+/* A convolution with its epilogue and adjoints, exact and fast: where choose.c takes Winograd (`expected` steps of
+ * it), the largest error is at most 16 times that of the direct sums; elsewhere the bits are the same. */
+static void check_winograd(ebb_context *ctx, const ebb_conv_shape *s, int expected)
+{
+    ebb_graph *g = NULL;
+    ebb_value leaf[3], y[4];
+    OK(ctx, ebb_graph_create(ctx, &g));
+    leaf[0] = ebb_input(g, "x", EBB_F32, EBB_SHAPE(s->n, s->h, s->w, s->ci));
+    leaf[1] = ebb_param(g, "w", EBB_SHAPE(s->kh, s->kw, s->ci, s->co), EBB_INIT_NORMAL, 1, EBB_LAYOUT_CONV);
+    leaf[2] = ebb_param(g, "b", EBB_SHAPE(s->co), EBB_INIT_NORMAL, 1, EBB_LAYOUT_PLAIN);
+    y[0] = ebb_conv(g, leaf[0], leaf[1], s->stride, s->pad_top, s->pad_left, s->oh, s->ow);
+    y[0] = ebb_add(g, ebb_add(g, y[0], leaf[2]), ebb_input(g, "r", EBB_F32, ebb_graph_shape(g, y[0])));
+    OK(ctx, ebb_vjp(g, ebb_sum_all(g, ebb_sin(g, y[0])), EBB_NONE, leaf, 3, y + 1));
+    leaves l = make_leaves(g, (uint64_t)(s->h * 100 + s->ci));
+    oracle *o = oracle_create(g);
+    for (ebb_value v = 0; v < g->count; v++)
+        if (l.wide[v])
+            oracle_set(o, v, l.wide[v]);
+    oracle_run(o);
+    ebb_plan *exact = plan_of(ctx, &l, y, 4, (ebb_plan_options){.workers = 1});
+    ebb_plan *fast = plan_of(ctx, &l, y, 4, (ebb_plan_options){.workers = 1, .fast_conv = true});
+    int used = 0;
+    for (int32_t t = fast->nprepare; t < fast->nsteps; t++)
+        used += fast->step[t].executor.task.attr.method == EBB_METHOD_WINOGRAD;
+    assert_int_equal(used, expected);
+    run(ctx, exact, 0, &l);
+    run(ctx, fast, 0, &l);
+    for (int i = 0; i < 4; i++) {
+        const float *a = ebb_plan_output(exact, 0, i), *b = ebb_plan_output(fast, 0, i);
+        assert_true(largest_error(g, o, y[i], b) <= 16 * largest_error(g, o, y[i], a));
+        if (!expected)
+            assert_memory_equal(a, b, (size_t)ebb_shape_count(g->node[y[i]].shape) * sizeof *a);
+    }
+    ebb_plan_free(exact);
+    ebb_plan_free(fast);
+    oracle_free(o);
+    free_leaves(&l);
+    ebb_graph_free(g);
+}
+
+static void test_winograd_matches_the_oracle(void **state)
+{
+    (void)state;
+    static const struct { ebb_conv_shape s; int expected; } cases[] = {
+        {{2, 8, 8, 16, 8, 8, 24, 3, 3, 1, 1, 1}, 3},   {{1, 13, 10, 33, 13, 10, 16, 3, 3, 1, 1, 1}, 3},
+        {{3, 9, 12, 20, 9, 10, 40, 3, 3, 1, 1, 0}, 3}, {{2, 16, 16, 32, 16, 16, 32, 3, 3, 1, 1, 1}, 3},
+        {{2, 4, 4, 32, 4, 4, 32, 3, 3, 1, 1, 1}, 0},   {{2, 16, 16, 32, 8, 8, 32, 3, 3, 2, 0, 0}, 0},
+        {{2, 12, 12, 3, 12, 12, 32, 3, 3, 1, 1, 1}, 0}, {{2, 12, 12, 32, 12, 12, 32, 1, 1, 1, 0, 0}, 0},
+    };
+    ebb_context *ctx = context(NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_winograd(ctx, &cases[i].s, cases[i].expected);
+    ebb_context_free(ctx);
+}
+
 static void test_isas_give_equal_bits(void **state)
 {
     (void)state;
@@ -529,6 +592,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_outputs_of_every_kind),          cmocka_unit_test(test_random_graphs_match_the_oracle),
+        cmocka_unit_test(test_winograd_matches_the_oracle),
         cmocka_unit_test(test_isas_give_equal_bits),           cmocka_unit_test(test_unet_matches_the_oracle),
         cmocka_unit_test(test_unet_is_fused),                  cmocka_unit_test(test_pictures_do_not_see_each_other),
         cmocka_unit_test(test_scale_shift_matches_the_oracle),

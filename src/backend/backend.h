@@ -26,6 +26,9 @@ typedef struct ebb_pointwise {
     } instr[EBB_POINTWISE_MAX];
 } ebb_pointwise;
 
+/* How our own kernels compute a convolution: attr.method of the trio and of its packed forms. */
+typedef enum ebb_method { EBB_METHOD_DIRECT, EBB_METHOD_WINOGRAD } ebb_method;
+
 /* What a step is made for: the node and the shapes and types of its inputs. */
 typedef struct ebb_task {
     ebb_op op;
@@ -35,6 +38,7 @@ typedef struct ebb_task {
     ebb_shape in_shape[EBB_INPUTS_MAX];
     ebb_shape out_shape[EBB_PARTS_MAX];  /* out 0 and parts */
     const ebb_pointwise *program;        /* pointwise: the chain */
+    bool fast;                           /* convolutions may be computed by Winograd's method */
 } ebb_task;
 
 typedef struct ebb_step_args {
@@ -71,7 +75,11 @@ extern const ebb_backend ebb_backend_own;
 extern const ebb_backend ebb_backend_onednn;
 #endif
 
-/* The back end for a task by the table in choose.c; NULL when none supports it. */
-const ebb_backend *ebb_backend_choose(const ebb_context *ctx, const ebb_task *task);
+/* What runs a task, by the table in choose.c; backend is NULL when none supports it. */
+typedef struct ebb_choice {
+    const ebb_backend *backend;
+    ebb_method method;
+} ebb_choice;
+ebb_choice ebb_backend_choose(const ebb_context *ctx, const ebb_task *task);
 
 #endif

@@ -9,7 +9,7 @@
 typedef struct own_row {
     ebb_own_run run;
     size_t (*scratch)(const ebb_task *task);     /* NULL: none */
-    const char *implementation;
+    const char *implementation, *winograd;       /* winograd: its name by that method */
 } own_row;
 
 static const own_row rows[EBB_OP_COUNT] = {
@@ -28,13 +28,13 @@ static const own_row rows[EBB_OP_COUNT] = {
     [EBB_OP_scatter_add] = {ebb_own_scatter_add, NULL, "add"},
     [EBB_OP_matmul] = {ebb_own_matmul, ebb_own_matmul_scratch, "gemm"},
     [EBB_OP_linear] = {ebb_own_matmul, ebb_own_matmul_scratch, "gemm"},
-    [EBB_OP_conv] = {ebb_own_conv, ebb_own_conv_scratch, "pack, conv"},
-    [EBB_OP_conv_dx] = {ebb_own_conv, ebb_own_conv_scratch, "pack, conv_dx"},
-    [EBB_OP_conv_dw] = {ebb_own_conv_dw, ebb_own_conv_scratch, "conv_dw"},
-    [EBB_OP_conv_pack] = {ebb_own_conv_pack, NULL, "pack"},
-    [EBB_OP_conv_pack_dx] = {ebb_own_conv_pack, NULL, "pack"},
-    [EBB_OP_conv_packed] = {ebb_own_conv_packed, ebb_own_conv_scratch, "conv"},
-    [EBB_OP_conv_dx_packed] = {ebb_own_conv_dx_packed, ebb_own_conv_scratch, "conv_dx"},
+    [EBB_OP_conv] = {ebb_own_conv, ebb_own_conv_scratch, "pack, conv", "pack, winograd"},
+    [EBB_OP_conv_dx] = {ebb_own_conv, ebb_own_conv_scratch, "pack, conv_dx", "pack, winograd"},
+    [EBB_OP_conv_dw] = {ebb_own_conv_dw, ebb_own_conv_scratch, "conv_dw", "winograd"},
+    [EBB_OP_conv_pack] = {ebb_own_conv_pack, NULL, "pack", "transform"},
+    [EBB_OP_conv_pack_dx] = {ebb_own_conv_pack, NULL, "pack", "transform"},
+    [EBB_OP_conv_packed] = {ebb_own_conv_packed, ebb_own_conv_scratch, "conv", "winograd"},
+    [EBB_OP_conv_dx_packed] = {ebb_own_conv_packed, ebb_own_conv_scratch, "conv_dx", "winograd"},
     [EBB_OP_group_norm] = {ebb_own_norm, ebb_own_norm_scratch, "norm"},
     [EBB_OP_norm] = {ebb_own_norm, ebb_own_norm_scratch, "norm"},
     [EBB_OP_group_norm_vjp] = {ebb_own_norm_vjp, ebb_own_norm_vjp_scratch, "norm, norm_vjp"},
@@ -53,7 +53,7 @@ static ebb_status prepare(ebb_context *ctx, ebb_executor *e, int workers)
     (void)ctx, (void)workers;
     e->run = row->run;
     e->scratch_bytes = row->scratch ? row->scratch(&e->task) : 0;
-    e->implementation = row->implementation;
+    e->implementation = e->task.attr.method == EBB_METHOD_WINOGRAD ? row->winograd : row->implementation;
     return EBB_OK;
 }
 

@@ -30,8 +30,7 @@ size_t ebb_own_matmul_scratch(const ebb_task *t);
 void ebb_own_conv(const ebb_executor *e, const ebb_step_args *a);          /* conv, conv_dx: packs first */
 size_t ebb_own_conv_scratch(const ebb_task *t);
 void ebb_own_conv_pack(const ebb_executor *e, const ebb_step_args *a);     /* and conv_pack_dx */
-void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a);
-void ebb_own_conv_dx_packed(const ebb_executor *e, const ebb_step_args *a);
+void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a);   /* and conv_dx_packed */
 void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a);
 
 void ebb_own_norm(const ebb_executor *e, const ebb_step_args *a);          /* and group_norm */

@@ -1,8 +1,8 @@
-/* own_conv.c: the convolution trio on the direct kernels. */
+/* own_conv.c: the convolution trio, direct or by Winograd's method (attr.method). */
 #include "backend/own.h"
 
-/* Geometry from whichever of x, w, y the operation holds. Packed weights are (panels, taps, channels):
- * kernel sizes are then in attr. */
+/* Geometry from whichever of x, w, y the operation holds. Where weights are
+ * packed, kernel sizes are in attr. */
 static ebb_conv_shape geometry(const ebb_task *t)
 {
     const ebb_attr *a = &t->attr;
@@ -21,41 +21,63 @@ static ebb_conv_shape geometry(const ebb_task *t)
     return s;
 }
 
+static bool winograd(const ebb_task *t) { return t->attr.method == EBB_METHOD_WINOGRAD; }
+
+static bool adjoint(const ebb_task *t) { return t->op == EBB_OP_conv_dx || t->op == EBB_OP_conv_dx_packed || t->op == EBB_OP_conv_pack_dx; }
+
+/* Of the weights that conv and conv_dx pack for themselves. */
 static size_t pack_bytes(const ebb_task *t, const ebb_conv_shape *s)
 {
-    size_t floats = t->op == EBB_OP_conv ? ebb_conv_pack_size(s) : t->op == EBB_OP_conv_dx ? ebb_conv_pack_dx_size(s) : 0;
+    size_t floats = 0;
+    if (t->op == EBB_OP_conv)
+        floats = winograd(t) ? ebb_wino_pack_size(s) : ebb_conv_pack_size(s);
+    else if (t->op == EBB_OP_conv_dx)
+        floats = winograd(t) ? ebb_wino_pack_dx_size(s) : ebb_conv_pack_dx_size(s);
     return (floats * sizeof(float) + 63) / 64 * 64;
 }
 
 size_t ebb_own_conv_scratch(const ebb_task *t)
 {
     ebb_conv_shape s = geometry(t);
-    return pack_bytes(t, &s) + ebb_conv_scratch(&s);
+    return pack_bytes(t, &s) + (winograd(t) ? ebb_wino_scratch(&s) : ebb_conv_scratch(&s));
+}
+
+static void pack(const ebb_executor *e, const ebb_conv_shape *s, float *packed, const float *w)
+{
+    if (winograd(&e->task))
+        (adjoint(&e->task) ? e->kernels->wino_pack_dx_f32 : e->kernels->wino_pack_f32)(s, packed, w);
+    else if (adjoint(&e->task))
+        ebb_conv_pack_dx(s, packed, w);
+    else
+        ebb_conv_pack(s, packed, w);
+}
+
+static void run(const ebb_executor *e, const ebb_conv_shape *s, const ebb_step_args *a, const float *packed, const float *bias,
+                const float *residual, void *scratch)
+{
+    ebb_conv_shape back = adjoint(&e->task) && winograd(&e->task) ? ebb_wino_adjoint(s) : *s;
+    if (winograd(&e->task))
+        e->kernels->wino_f32(&back, a->out[0], a->in[0], packed, bias, residual, scratch);
+    else if (adjoint(&e->task))
+        e->kernels->conv_dx_f32(s, a->out[0], a->in[0], packed, residual, scratch);
+    else
+        e->kernels->conv_f32(s, a->out[0], a->in[0], packed, bias, residual, scratch);
 }
 
 void ebb_own_conv(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_conv_shape s = geometry(&e->task);
     float *packed = a->scratch;
-    void *scratch = (char *)a->scratch + pack_bytes(&e->task, &s);
 
-    if (e->task.op == EBB_OP_conv) {
-        ebb_conv_pack(&s, packed, a->in[1]);
-        e->kernels->conv_f32(&s, a->out[0], a->in[0], packed, NULL, NULL, scratch);
-    } else {
-        ebb_conv_pack_dx(&s, packed, a->in[1]);
-        e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], packed, NULL, scratch);
-    }
+    pack(e, &s, packed, a->in[1]);
+    run(e, &s, a, packed, NULL, NULL, (char *)a->scratch + pack_bytes(&e->task, &s));
 }
 
 void ebb_own_conv_pack(const ebb_executor *e, const ebb_step_args *a)
 {
     const int64_t *w = e->task.in_shape[0].dim;
     ebb_conv_shape s = {.kh = (int)w[0], .kw = (int)w[1], .ci = (int)w[2], .co = (int)w[3]};
-    if (e->task.op == EBB_OP_conv_pack)
-        ebb_conv_pack(&s, a->out[0], a->in[0]);
-    else
-        ebb_conv_pack_dx(&s, a->out[0], a->in[0]);
+    pack(e, &s, a->out[0], a->in[0]);
 }
 
 void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
@@ -64,17 +86,11 @@ void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
     int next = 2, has = e->task.attr.index;
     const float *bias = has & EBB_HAS_BIAS ? a->in[next++] : NULL;
     const float *residual = has & EBB_HAS_RESIDUAL ? a->in[next] : NULL;
-    e->kernels->conv_f32(&s, a->out[0], a->in[0], a->in[1], bias, residual, a->scratch);
-}
-
-void ebb_own_conv_dx_packed(const ebb_executor *e, const ebb_step_args *a)
-{
-    ebb_conv_shape s = geometry(&e->task);
-    e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], a->in[1], NULL, a->scratch);
+    run(e, &s, a, a->in[1], bias, residual, a->scratch);
 }
 
 void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_conv_shape s = geometry(&e->task);
-    e->kernels->conv_dw_f32(&s, a->out[0], a->in[0], a->in[1], false, a->scratch);
+    (winograd(&e->task) ? e->kernels->wino_dw_f32 : e->kernels->conv_dw_f32)(&s, a->out[0], a->in[0], a->in[1], false, a->scratch);
 }

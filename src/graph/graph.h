@@ -56,6 +56,7 @@ typedef struct ebb_attr {
     int32_t index;               /* part: which; input, param: number; pointwise: program */
     uint8_t ta, tb;              /* matmul */
     uint8_t silu;                /* norm, norm_vjp */
+    uint8_t method;              /* conv trio: ebb_method of backend.h, set by the planner */
     uint8_t init, layout;        /* param */
 } ebb_attr;
 

@@ -1,4 +1,5 @@
-/* flops.c: arithmetic of each node, for reports: a product and its addition count as two. */
+/* flops.c: arithmetic of each node, for reports: a product and its addition count as two. Convolutions count
+ * as if computed directly, by whatever method they are. */
 #include "plan/internal.h"
 
 static size_t matmul_flops(const ebb_ir *ir, const ebb_node *n)
@@ -14,11 +15,11 @@ size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n)
     const ebb_shape *w = n->nin > 1 ? &ir->node[n->in[1]].shape : NULL;
     switch (n->op) {
     case EBB_OP_conv: return 2 * out * (size_t)(w->dim[0] * w->dim[1] * w->dim[2]);
-    case EBB_OP_conv_packed: return 2 * out * (size_t)(w->dim[1] * w->dim[2]);
+    case EBB_OP_conv_packed: return 2 * out * (size_t)(n->attr.kh * n->attr.kw * ir->node[n->in[0]].shape.dim[3]);
     case EBB_OP_conv_dx:   /* as many products as the convolution whose adjoint it is */
     case EBB_OP_conv_dx_packed: {
         bool packed = n->op == EBB_OP_conv_dx_packed;
-        int64_t taps = packed ? w->dim[1] : w->dim[0] * w->dim[1];
+        int64_t taps = packed ? n->attr.kh * n->attr.kw : w->dim[0] * w->dim[1];
         return 2 * (size_t)(ebb_shape_count(ir->node[n->in[0]].shape) * taps * n->shape.dim[3]);
     }
     case EBB_OP_conv_dw: return 2 * out * (size_t)(w->dim[0] * w->dim[1] * w->dim[2]);

@@ -13,12 +13,20 @@ static const ebb_node *old(const ebb_rewrite *rw, ebb_value v) { return &rw->fro
 
 static bool own_runs(const ebb_rewrite *rw, const ebb_node *n)
 {
-    ebb_task task = {.op = n->op, .attr = n->attr, .nin = n->nin, .nout = 1, .out_shape[0] = n->shape};
-    for (int i = 0; i < n->nin; i++) {
-        task.in_type[i] = old(rw, n->in[i])->type;
-        task.in_shape[i] = old(rw, n->in[i])->shape;
-    }
-    return ebb_backend_choose(rw->from->ctx, &task) == &ebb_backend_own;
+    ebb_task task;
+    ebb_ir_task(rw->from, n, &task);
+    return ebb_backend_choose(rw->from->ctx, &task).backend == &ebb_backend_own;
+}
+
+/* What the packed weights w (kh,kw,ci,co) of conv or conv_dx take: one row of floats. */
+static ebb_shape packed_shape(const ebb_node *conv, ebb_shape w)
+{
+    ebb_conv_shape s = {.kh = (int)w.dim[0], .kw = (int)w.dim[1], .ci = (int)w.dim[2], .co = (int)w.dim[3]};
+    bool dx = conv->op == EBB_OP_conv_dx;
+    size_t floats = dx ? ebb_conv_pack_dx_size(&s) : ebb_conv_pack_size(&s);
+    if (conv->attr.method == EBB_METHOD_WINOGRAD)
+        floats = dx ? ebb_wino_pack_dx_size(&s) : ebb_wino_pack_size(&s);
+    return EBB_SHAPE((int64_t)floats);
 }
 
 /* conv and conv_dx whose weights are parameters and which our own kernels run: packed weights. */
@@ -32,9 +40,8 @@ static ebb_value fuse_conv(ebb_rewrite *rw, ebb_value v)
     pack.nin = 1;
     pack.in[0] = conv.in[1];
     const int64_t *d = old(rw, n->in[1])->shape.dim;
-    int64_t panels = ((pack.op == EBB_OP_conv_pack ? d[3] : d[2]) + EBB_PANEL - 1) / EBB_PANEL;
-    pack.shape = EBB_SHAPE(panels * EBB_PANEL, d[0] * d[1], pack.op == EBB_OP_conv_pack ? d[2] : d[3]);
-    pack.attr = (ebb_attr){.kh = (int32_t)d[0], .kw = (int32_t)d[1]};
+    pack.shape = packed_shape(n, old(rw, n->in[1])->shape);
+    pack.attr = (ebb_attr){.kh = (int32_t)d[0], .kw = (int32_t)d[1], .method = n->attr.method};
     conv.op = n->op == EBB_OP_conv ? EBB_OP_conv_packed : EBB_OP_conv_dx_packed;
     conv.attr.kh = (int32_t)d[0], conv.attr.kw = (int32_t)d[1], conv.attr.index = 0;
     conv.in[1] = ebb_ir_add(rw->to, &pack);

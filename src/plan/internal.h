@@ -52,8 +52,6 @@ struct ebb_plan {
     int32_t damaged;             /* debug builds: 1 + the buffer whose red zone was overwritten */
 };
 
-int ebb_node_outputs(const ebb_node *n);                      /* 1 + parts */
-ebb_shape ebb_node_part_shape(const ebb_node *n, int part);
 bool ebb_node_is_alias(const ebb_node *n);                    /* reshape, part: no step of their own */
 size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n);
 

@@ -21,9 +21,10 @@ void ebb_ir_free(ebb_ir *ir)
     *ir = (ebb_ir){0};
 }
 
-ebb_status ebb_ir_from_graph(ebb_context *ctx, const ebb_graph *g, const ebb_value *outputs, int noutputs, ebb_ir *out)
+ebb_status ebb_ir_from_graph(ebb_context *ctx, const ebb_graph *g, const ebb_value *outputs, int noutputs, bool fast,
+                             ebb_ir *out)
 {
-    *out = (ebb_ir){.ctx = ctx};
+    *out = (ebb_ir){.ctx = ctx, .fast = fast};
     EBB_TRY(ebb_graph_status(g));
     ebb_status st = ebb_alloc(ctx, (void **)&out->output, (size_t)noutputs, sizeof *outputs, "plan outputs");
     for (int i = 0; st == EBB_OK && i < noutputs; i++) {
@@ -101,7 +102,7 @@ ebb_status ebb_rewrite_run(ebb_ir *ir, ebb_rule rule, void *state)
     int32_t *uses = NULL;
     ebb_value *map = NULL;
     size_t n = (size_t)ir->count;
-    ebb_ir to = {.ctx = ctx};
+    ebb_ir to = {.ctx = ctx, .fast = ir->fast};
 
     ebb_status st = ebb_alloc(ctx, (void **)&live, n, sizeof *live, "plan pass");
     if (st == EBB_OK)
@@ -121,6 +122,19 @@ ebb_status ebb_rewrite_run(ebb_ir *ir, ebb_rule rule, void *state)
     ebb_free(uses);
     ebb_free(map);
     return st;
+}
+
+void ebb_ir_task(const ebb_ir *ir, const ebb_node *n, ebb_task *task)
+{
+    *task = (ebb_task){.op = n->op, .attr = n->attr, .nin = n->nin, .nout = ebb_node_outputs(n), .fast = ir->fast};
+    for (int i = 0; i < n->nin; i++) {
+        task->in_type[i] = ir->node[n->in[i]].type;
+        task->in_shape[i] = ir->node[n->in[i]].shape;
+    }
+    for (int k = 0; k < task->nout; k++)
+        task->out_shape[k] = ebb_node_part_shape(n, k);
+    if (n->op == EBB_OP_pointwise)
+        task->program = &ir->program[n->attr.index];
 }
 
 bool ebb_op_is_pointwise(ebb_op op)

@@ -6,7 +6,8 @@
  *
  * Fused operations (attr.index is a mask of EBB_HAS_* for those with optional inputs, which follow in
  * this order):
- *   conv_pack(w)                    weights in panels (simd.h); conv_pack_dx(w): for conv_dx
+ *   conv_pack(w)                    weights in panels (simd.h), or transformed if attr.method is Winograd's;
+ *                                   conv_pack_dx(w): for conv_dx
  *   conv_packed(x, wp, [bias], [residual])      conv + bias (Co) + residual (shape of y)
  *   conv_dx_packed(dy, wp)
  *   linear(a, b, [bias], [residual])            matmul + bias (N) + residual
@@ -25,6 +26,7 @@
 
 typedef struct ebb_ir {
     ebb_context *ctx;
+    bool fast;                   /* convolutions may be computed by Winograd's method */
     ebb_status status;           /* first error */
     ebb_node *node;
     int32_t count, capacity;
@@ -34,7 +36,8 @@ typedef struct ebb_ir {
     int32_t nprograms, programs_capacity;
 } ebb_ir;
 
-ebb_status ebb_ir_from_graph(ebb_context *ctx, const ebb_graph *g, const ebb_value *outputs, int noutputs, ebb_ir *out);
+ebb_status ebb_ir_from_graph(ebb_context *ctx, const ebb_graph *g, const ebb_value *outputs, int noutputs, bool fast,
+                             ebb_ir *out);
 void ebb_ir_free(ebb_ir *ir);
 /* Latches out-of-memory on ir->status and returns EBB_NONE. */
 ebb_value ebb_ir_add(ebb_ir *ir, const ebb_node *node);
@@ -61,8 +64,14 @@ void ebb_ir_liveness(const ebb_ir *ir, bool *live, int32_t *uses);
 
 bool ebb_op_is_pointwise(ebb_op op);     /* UNARY, BINARY and silu_vjp */
 
+/* What node n is, for a back end: operation, shapes and types of inputs and outputs. */
+void ebb_ir_task(const ebb_ir *ir, const ebb_node *n, ebb_task *task);
+int ebb_node_outputs(const ebb_node *n);                      /* 1 + parts */
+ebb_shape ebb_node_part_shape(const ebb_node *n, int part);
+
 /* The passes. */
 ebb_status ebb_simplify(ebb_ir *ir);
+void ebb_select(ebb_ir *ir);             /* attr.method of convolutions */
 ebb_status ebb_fuse(ebb_ir *ir);         /* conv, linear, norm patterns */
 ebb_status ebb_fuse_pointwise(ebb_ir *ir, bool chains);
 

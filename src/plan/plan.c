@@ -46,24 +46,12 @@ static ebb_status run_passes(ebb_ir *ir, const ebb_plan_options *options)
 {
     bool fuse = !options->no_fuse && !options->keep_all;
     EBB_TRY(ebb_simplify(ir));
+    ebb_select(ir);
     if (fuse)
         EBB_TRY(ebb_fuse(ir));
     EBB_TRY(ebb_fuse_pointwise(ir, fuse));
     EBB_TRY(separate_outputs(ir));
     return ebb_rewrite_run(ir, ebb_rewrite_copy, NULL);
-}
-
-static void fill_task(const ebb_plan *p, const ebb_node *n, ebb_task *task)
-{
-    *task = (ebb_task){.op = n->op, .attr = n->attr, .nin = n->nin, .nout = ebb_node_outputs(n)};
-    for (int i = 0; i < n->nin; i++) {
-        task->in_type[i] = p->ir.node[n->in[i]].type;
-        task->in_shape[i] = p->ir.node[n->in[i]].shape;
-    }
-    for (int k = 0; k < task->nout; k++)
-        task->out_shape[k] = ebb_node_part_shape(n, k);
-    if (n->op == EBB_OP_pointwise)
-        task->program = &p->ir.program[n->attr.index];
 }
 
 static ebb_status prepare_executors(ebb_plan *p)
@@ -73,9 +61,9 @@ static ebb_status prepare_executors(ebb_plan *p)
         const ebb_node *n = &p->ir.node[p->step[t].node];
         char shape[96];
 
-        fill_task(p, n, &e->task);
+        ebb_ir_task(&p->ir, n, &e->task);
         e->kernels = p->ctx->kernels;
-        const ebb_backend *b = ebb_backend_choose(p->ctx, &e->task);
+        const ebb_backend *b = ebb_backend_choose(p->ctx, &e->task).backend;
         ebb_shape_text(n->shape, shape, sizeof shape);
         if (!b)
             return ebb_fail(p->ctx, EBB_E_UNSUPPORTED, "plan: no back end runs %s giving %s", ebb_op_name(n->op), shape);
@@ -126,7 +114,7 @@ static ebb_status allocate_memory(ebb_plan *p)
 
 static ebb_status build(ebb_plan *p, const ebb_graph *g, const ebb_value *outputs, int noutputs, const ebb_plan_options *options)
 {
-    EBB_TRY(ebb_ir_from_graph(p->ctx, g, outputs, noutputs, &p->ir));
+    EBB_TRY(ebb_ir_from_graph(p->ctx, g, outputs, noutputs, options->fast_conv, &p->ir));
     EBB_TRY(run_passes(&p->ir, options));
     EBB_TRY(allocate_tables(p, g));
     EBB_TRY(ebb_place(p, options->keep_all));

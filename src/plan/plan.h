@@ -18,6 +18,8 @@ typedef struct ebb_plan_options {
     int workers;                 /* arenas, one a worker */
     bool keep_all;               /* every value keeps its place; no fusion either (tests) */
     bool no_fuse;
+    bool fast_conv;              /* 3x3 convolutions by Winograd's method where it pays: other bits, errors below
+                                    16 times those of the exact form */
     bool measure_only;           /* no arenas: for ebb_plan_measure and ebb_plan_text, cannot run */
 } ebb_plan_options;
 

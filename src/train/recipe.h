@@ -65,6 +65,7 @@ ebb_status ebb_recipe_copy(ebb_context *ctx, const ebb_recipe *recipe, ebb_recip
 ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *recipe);
 int ebb_recipe_height(const ebb_recipe *recipe);     /* 0: not known yet */
 int ebb_recipe_width(const ebb_recipe *recipe);
+bool ebb_recipe_fast_conv(const ebb_recipe *recipe); /* precision.conv is fast */
 /* The size and channels must be known (see ebb_recipe_complete). */
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *recipe, ebb_network *out);
 ebb_status ebb_recipe_schedule(ebb_context *ctx, const ebb_recipe *recipe, ebb_schedule *out);

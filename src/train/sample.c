@@ -128,7 +128,7 @@ static ebb_status make_plan(ebb_sampling *s, ebb_graph *g)
 {
     ebb_value eps = ebb_eval_graph(g, &s->model->net, s->shard);
     EBB_TRY(ebb_graph_status(g));
-    ebb_plan_options options = {.workers = s->workers};
+    ebb_plan_options options = {.workers = s->workers, .fast_conv = ebb_recipe_fast_conv(s->model->recipe)};
     EBB_TRY(ebb_plan_create(s->ctx, g, &eps, 1, &options, &s->plan));
     ebb_params_bind(&s->model->params, s->plan, s->model->weights);
     return EBB_OK;

@@ -21,13 +21,13 @@ static int log2_up(int64_t n)
 
 /* ---- making ----------------------------------------------------------------------------- */
 
-static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph *g, ebb_shards *s)
+static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph *g, bool fast_conv, ebb_shards *s)
 {
     ebb_value *outputs;
     int count = s->params->count + 1;
     EBB_TRY(ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph"));
     ebb_status status = ebb_loss_simple(g, net, s->size, s->batch, outputs, count);
-    ebb_plan_options options = {.workers = s->workers};
+    ebb_plan_options options = {.workers = s->workers, .fast_conv = fast_conv};
     if (status == EBB_OK)
         status = ebb_plan_create(ctx, g, outputs, count, &options, &s->plan);
     ebb_free(outputs);
@@ -48,7 +48,7 @@ static ebb_status make_buffers(ebb_context *ctx, int min_buffers, ebb_shards *s)
 }
 
 ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
-                             int64_t batch, int64_t size, int min_buffers, ebb_shards *out)
+                             int64_t batch, int64_t size, int min_buffers, bool fast_conv, ebb_shards *out)
 {
     ebb_graph *g;
     int64_t count = batch / size;
@@ -56,7 +56,7 @@ ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb
         .ctx = ctx, .params = params, .batch = batch, .size = size, .count = count, .result = -1};
     out->workers = count < ctx->threads ? (int)count : ctx->threads;
     EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_status status = make_plan(ctx, net, g, out);
+    ebb_status status = make_plan(ctx, net, g, fast_conv, out);
     ebb_graph_free(g);
     if (status == EBB_OK)
         status = make_buffers(ctx, min_buffers, out);

@@ -124,7 +124,7 @@ static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluat
     ebb_params_init(ctx, &e->params, (uint64_t)r->train_seed, e->weights);
     EBB_TRY(ebb_graph_create(ctx, &g));
     ebb_value eps = ebb_eval_graph(g, &e->net, e->shard);
-    ebb_plan_options options = {.workers = e->workers};
+    ebb_plan_options options = {.workers = e->workers, .fast_conv = ebb_recipe_fast_conv(r)};
     ebb_status status = ebb_graph_status(g);
     if (status == EBB_OK)
         status = ebb_plan_create(ctx, g, &eps, 1, &options, &e->plan);

@@ -96,6 +96,8 @@ static ebb_unet_config unet_config(const ebb_recipe *r)
     return unet;
 }
 
+bool ebb_recipe_fast_conv(const ebb_recipe *r) { return strcmp(r->precision_conv, "fast") == 0; }
+
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network *out)
 {
     int64_t numbers = (int64_t)ebb_recipe_height(r) * ebb_recipe_width(r) * r->data_channels;
