@@ -1,6 +1,7 @@
 /* fuse.c: patterns that one kernel does better than several.
  *
  *   conv + bias + residual              -> conv_packed     (weights packed once a step)
+ *   conv_dx + residual                  -> conv_dx_packed  (gradients of skip connections are sums)
  *   matmul + bias + residual            -> linear
  *   group norms and their adjoints      -> norm, norm_vjp  (fuse_norm.c)
  *
@@ -72,6 +73,7 @@ static ebb_value epilogue_of(const ebb_rewrite *rw, ebb_value v, int flag)
     switch (n->op) {
     case EBB_OP_conv_packed:
     case EBB_OP_linear: return n->attr.index < flag ? u : EBB_NONE;
+    case EBB_OP_conv_dx_packed: return flag == EBB_HAS_RESIDUAL && n->attr.index == 0 ? u : EBB_NONE;
     case EBB_OP_matmul: return u;
     default: return EBB_NONE;
     }

@@ -9,7 +9,7 @@
  *   conv_pack(w)                    weights in panels (simd.h), or transformed if attr.method is Winograd's;
  *                                   conv_pack_dx(w): for conv_dx
  *   conv_packed(x, wp, [bias], [residual])      conv + bias (Co) + residual (shape of y)
- *   conv_dx_packed(dy, wp)
+ *   conv_dx_packed(dy, wp, [residual])
  *   linear(a, b, [bias], [residual])            matmul + bias (N) + residual
  *   norm(x, gamma, beta, [shift])   y = act(group_norm(x + shift)), shift (N,C); part 1: stats (N,G,2)
  *   norm(x, gamma, beta, factor, offset)     instead, with EBB_HAS_SCALE_SHIFT: y = act(group_norm(x) * factor +

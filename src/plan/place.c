@@ -146,6 +146,7 @@ static unsigned overwritable(const ebb_plan *p, const ebb_node *n)
             mask |= (unsigned)reads_whole(p, n, i) << i;
         return mask;
     case EBB_OP_conv_packed:
+    case EBB_OP_conv_dx_packed:
     case EBB_OP_linear: return n->attr.index & EBB_HAS_RESIDUAL ? 1u << (n->nin - 1) : 0;
     case EBB_OP_norm:
     case EBB_OP_softmax: return 1;
