@@ -152,24 +152,47 @@ static void set_leaves(const derivative_case *c, const derivatives *d, oracle *o
     }
 }
 
-/* Derivatives along v of the values of n nodes by differences, against the nodes in `want`. */
-static void check_differences(const derivative_case *c, const derivatives *d, oracle *o, const char *what,
+/* Which side each max, min and step of the graph is on: a hash (FNV-1a). */
+static uint64_t sides(const derivative_case *c, const oracle *o)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (ebb_value v = 0; v < c->g->count; v++) {
+        const ebb_node *n = &c->g->node[v];
+        bool pair = n->op == EBB_OP_max || n->op == EBB_OP_min;
+        if (!pair && n->op != EBB_OP_step)
+            continue;
+        const double *a = oracle_get(o, n->in[0]), *b = pair ? oracle_get(o, n->in[1]) : NULL;
+        for (int64_t k = 0; k < count(c, v); k++)
+            hash = (hash ^ (a[k] > (b ? b[k] : 0))) * 1099511628211u;
+    }
+    return hash;
+}
+
+/* Derivatives along v of the values of n nodes by differences, against the nodes in `want`. There is nothing to
+ * compare where a kink lies between the places. */
+static void check_differences(derivative_case *c, const derivatives *d, oracle *o, const char *what,
                               const ebb_value *of, const ebb_value *want, int n)
 {
     static const double weight[] = { 1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12 };
     static const double place[] = { -2, -1, 1, 2 };
     double **slope = calloc((size_t)n, sizeof *slope);
+    uint64_t side[4];
     for (int i = 0; i < n; i++)
         slope[i] = calloc((size_t)count(c, of[i]), sizeof **slope);
     for (int p = 0; p < 4; p++) {
         set_leaves(c, d, o, place[p] * STEP);
         oracle_run(o);
+        side[p] = sides(c, o);
         for (int i = 0; i < n; i++)
             for (int64_t k = 0; k < count(c, of[i]); k++)
                 slope[i][k] += weight[p] / STEP * oracle_get(o, of[i])[k];
     }
     set_leaves(c, d, o, 0);
     oracle_run(o);
+    bool smooth = true;
+    for (int p = 0; p < 4; p++)
+        smooth &= side[p] == sides(c, o);
+    c->kinks += !smooth;
     double scale = 0;
     for (int i = 0; i < n; i++) {
         /* Rounding of the values shows in their differences, also where these are small. */
@@ -177,8 +200,8 @@ static void check_differences(const derivative_case *c, const derivatives *d, or
         scale = fmax(scale, largest(slope[i], count(c, of[i])) + 1e-3 * value);
     }
     for (int i = 0; i < n; i++) {
-        same_arrays(c, what, oracle_get(o, want[i]), slope[i], count(c, of[i]),
-                    DIFFERENCE * scale + ROUNDING);
+        if (smooth)
+            same_arrays(c, what, oracle_get(o, want[i]), slope[i], count(c, of[i]), DIFFERENCE * scale + ROUNDING);
         free(slope[i]);
     }
     free(slope);
@@ -186,7 +209,7 @@ static void check_differences(const derivative_case *c, const derivatives *d, or
 
 /* ---- the identities ---------------------------------------------------------------------- */
 
-static bool check_first_order(const derivative_case *c, const derivatives *d, oracle *o)
+static bool check_first_order(derivative_case *c, const derivatives *d, oracle *o)
 {
     double m, n;
     double forward = inner_of(c, o, d->u, d->jv, c->ny, &m), reverse = inner_of(c, o, d->ju, d->v, c->nx, &n);
@@ -195,7 +218,7 @@ static bool check_first_order(const derivative_case *c, const derivatives *d, or
     return m + n > 0;
 }
 
-static void check_second_order(const derivative_case *c, const derivatives *d, oracle *o)
+static void check_second_order(derivative_case *c, const derivatives *d, oracle *o)
 {
     double m, n, k;
     double vhw = inner_of(c, o, d->v, d->hw_fr, c->nx, &m), whv = inner_of(c, o, d->w, d->hv_fr, c->nx, &n);

@@ -21,6 +21,7 @@ typedef struct derivative_case {
     int nx, ny;
     ebb_value x[DERIVATIVE_X], y[DERIVATIVE_Y];
     double low[DERIVATIVE_X], high[DERIVATIVE_X];   /* x is drawn from this range */
+    int kinks;                   /* differences that derivative_check left out for a kink among their places */
 } derivative_case;
 
 /* An f32 input of the case: a new x, drawn from [low, high). */
