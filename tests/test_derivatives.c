@@ -228,19 +228,6 @@ static bool case_group_norm_vjp(derivative_case *c, int variant)
     return variant < 5;
 }
 
-/* Each part alone, then all together. */
-static bool case_part(derivative_case *c, int variant)
-{
-    ebb_value whole = norm_adjoint(c, variant);
-    if (variant != 1)
-        derivative_y(c, ebb_part(c->g, whole, 1));
-    if (variant != 0)
-        derivative_y(c, ebb_part(c->g, whole, 2));
-    if (variant > 1)
-        derivative_y(c, whole);
-    return variant < 5;
-}
-
 static bool case_softmax(derivative_case *c, int variant)
 {
     ebb_shape s = variant ? EBB_SHAPE(7) : EBB_SHAPE(2, 3, 5);
@@ -255,6 +242,40 @@ static bool case_softmax_vjp(derivative_case *c, int variant)
     return variant < 2;
 }
 
+/* One head and several; other counts of keys than of queries; one key; all three the same; only one moves. */
+static ebb_value attention_inputs(derivative_case *c, int variant, ebb_value *k, ebb_value *v)
+{
+    static const int64_t keys[] = { 3, 5, 2, 3, 4, 4, 1 };
+    int64_t heads = variant % 2 ? 2 : 1;
+    ebb_value q = x_of(c, EBB_SHAPE(2, 3, heads, 4));
+    *k = variant == 3 ? q : x_of(c, EBB_SHAPE(2, keys[variant % 7], heads, 4));
+    *v = variant == 3 ? q : x_of(c, EBB_SHAPE(2, keys[variant % 7], heads, 4));
+    return q;
+}
+
+static bool case_attention(derivative_case *c, int variant)
+{
+    ebb_value k, v, q = attention_inputs(c, variant, &k, &v);
+    derivative_y(c, ebb_attention(c->g, q, k, v, 0.75f));
+    if (variant > 3) {
+        c->x[0] = c->x[variant - 4];
+        c->nx = 1;
+    }
+    return variant < 7;
+}
+
+static ebb_value attention_adjoint(derivative_case *c, int variant)
+{
+    ebb_value k, v, q = attention_inputs(c, variant, &k, &v);
+    return ebb_attention_vjp(c->g, q, k, v, variant == 2 ? q : x_of(c, EBB_SHAPE(2, 3, variant % 2 ? 2 : 1, 4)), 0.75f);
+}
+
+static bool case_attention_vjp(derivative_case *c, int variant)
+{
+    derivative_y(c, attention_adjoint(c, variant));
+    return variant < 4;
+}
+
 static bool case_gather(derivative_case *c, int variant)
 {
     ebb_value index = ebb_input(c->g, "index", EBB_I32, EBB_SHAPE(6));
@@ -267,6 +288,19 @@ static bool case_scatter_add(derivative_case *c, int variant)
     ebb_value index = ebb_input(c->g, "index", EBB_I32, EBB_SHAPE(6));
     derivative_y(c, ebb_scatter_add(c->g, index, x_of(c, EBB_SHAPE(6, 3)), 4));
     return variant == 0;
+}
+
+/* Each part alone, then all together; of both operations that have some. */
+static bool case_part(derivative_case *c, int variant)
+{
+    ebb_value whole = variant < 5 ? norm_adjoint(c, variant) : attention_adjoint(c, variant - 5);
+    if (variant % 5 != 1)
+        derivative_y(c, ebb_part(c->g, whole, 1));
+    if (variant % 5 != 0)
+        derivative_y(c, ebb_part(c->g, whole, 2));
+    if (variant % 5 > 1)
+        derivative_y(c, whole);
+    return variant < 9;
 }
 
 /* ---- the list ---------------------------------------------------------------------------- */
@@ -339,8 +373,8 @@ static void same_values(const derivative_case *c, const oracle *o, ebb_value a, 
 static void check_expansion(derivative_case *c)
 {
     ebb_value v = c->y[0], parts[EBB_PARTS_MAX], own[EBB_PARTS_MAX];
-    bool norm = c->g->node[v].op == EBB_OP_group_norm_vjp;
-    for (int k = 1; k <= 2 && norm; k++)
+    bool has_parts = c->g->node[v].op == EBB_OP_group_norm_vjp || c->g->node[v].op == EBB_OP_attention_vjp;
+    for (int k = 1; k <= 2 && has_parts; k++)
         own[k] = ebb_part(c->g, v, k);
     ebb_value value = ebb_expand(c->g, v, parts);
     assert_true(value != EBB_NONE && value != v);
@@ -348,7 +382,7 @@ static void check_expansion(derivative_case *c)
     run_at_random(c->g, o);
     same_values(c, o, v, value);
     for (int k = 1; k < EBB_PARTS_MAX; k++)
-        if (norm && k <= 2)
+        if (has_parts && k <= 2)
             same_values(c, o, own[k], parts[k]);
         else
             assert_int_equal(parts[k], EBB_NONE);

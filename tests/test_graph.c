@@ -86,6 +86,12 @@ static void shapes(void **state)
     shape_is(g, ebb_softmax(g, m, 0.5f), "3x5x7");
     shape_is(g, ebb_softmax_vjp(g, m, m, 0.5f), "3x5x7");
     shape_is(g, ebb_silu_vjp(g, m, m), "3x5x7");
+    ebb_value keys = ebb_slice(g, x, 1, 0, 5);
+    shape_is(g, ebb_attention(g, x, keys, keys, 0.5f), "2x8x6x4");
+    ebb_value dq = ebb_attention_vjp(g, x, keys, keys, x, 0.5f);
+    shape_is(g, dq, "2x8x6x4");
+    shape_is(g, ebb_part(g, dq, 1), "2x5x6x4");
+    shape_is(g, ebb_part(g, dq, 2), "2x5x6x4");
     shape_is(g, ebb_gather(g, table, index), "3x4");
     shape_is(g, ebb_scatter_add(g, index, ebb_gather(g, table, index), 10), "10x4");
     shape_is(g, ebb_stop_gradient(g, x), "2x8x6x4");
@@ -231,6 +237,10 @@ static void refuses_the_rest(void **state)
     REFUSES("at least 2 axes", ebb_group_norm(g, c, c, c, 2, 1e-5f));
     REFUSES("the cotangent must have the shape", ebb_group_norm_vjp(g, x, c, c, m, 2, 1e-5f));
     REFUSES("softmax (scalar): there is no last axis", ebb_softmax(g, s, 1));
+    REFUSES("attention (3x5x7, 2x7x6x4, 2x7x6x4): input 0 must have 4 axes", ebb_attention(g, m, x, x, 1));
+    REFUSES("may differ in tokens only", ebb_attention(g, x, ebb_slice(g, x, 3, 0, 3), x, 1));
+    REFUSES("one value for each key", ebb_attention(g, x, ebb_slice(g, x, 1, 0, 3), x, 1));
+    REFUSES("shape of the queries", ebb_attention_vjp(g, x, x, x, ebb_slice(g, x, 1, 0, 3), 1));
     REFUSES("softmax_vjp (3x5x7, 4): the shapes differ", ebb_softmax_vjp(g, m, c, 1));
     REFUSES("gather (3x5x7, 3): input 0 must have 2 axes", ebb_gather(g, m, i));
     REFUSES("gather (4, 3): input 0 must have 2 axes", ebb_gather(g, c, i));

@@ -38,4 +38,9 @@ void ebb_own_norm_vjp(const ebb_executor *e, const ebb_step_args *a);      /* an
 size_t ebb_own_norm_scratch(const ebb_task *t);
 size_t ebb_own_norm_vjp_scratch(const ebb_task *t);
 
+void ebb_own_attention(const ebb_executor *e, const ebb_step_args *a);
+void ebb_own_attention_vjp(const ebb_executor *e, const ebb_step_args *a); /* and attention_vjp_kept */
+size_t ebb_own_attention_scratch(const ebb_task *t);
+size_t ebb_own_attention_vjp_scratch(const ebb_task *t);
+
 #endif

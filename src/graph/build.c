@@ -261,6 +261,18 @@ ebb_value ebb_silu_vjp(ebb_graph *g, ebb_value x, ebb_value dy)
     return add2(g, EBB_OP_silu_vjp, x, dy);
 }
 
+ebb_value ebb_attention(ebb_graph *g, ebb_value q, ebb_value k, ebb_value v, float scale)
+{
+    return ebb_graph_add(g, (ebb_node){ .op = EBB_OP_attention, .nin = 3, .in = { q, k, v },
+                                        .attr.alpha = scale });
+}
+
+ebb_value ebb_attention_vjp(ebb_graph *g, ebb_value q, ebb_value k, ebb_value v, ebb_value dy, float scale)
+{
+    return ebb_graph_add(g, (ebb_node){ .op = EBB_OP_attention_vjp, .nin = 4, .in = { q, k, v, dy },
+                                        .attr.alpha = scale });
+}
+
 ebb_value ebb_gather(ebb_graph *g, ebb_value table, ebb_value index)
 {
     return add2(g, EBB_OP_gather, table, index);

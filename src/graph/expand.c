@@ -52,6 +52,11 @@ static ebb_value expand_group_norm_vjp(ebb_graph *g, const ebb_node *n, ebb_valu
     return ebb_reshape(g, dx, n->shape);
 }
 
+static ebb_value expand_attention_vjp(ebb_graph *g, const ebb_node *n, ebb_value *parts)
+{
+    return ebb_attention_cotangents(g, n, parts);
+}
+
 #define EXPAND_LEAF(name) NULL
 #define EXPAND_UNARY(name) NULL
 #define EXPAND_BINARY(name) NULL

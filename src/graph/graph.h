@@ -44,13 +44,13 @@ typedef enum ebb_layout {
 /* What a node needs beside its inputs; each operation reads only its own members. */
 typedef struct ebb_attr {
     float alpha, beta;           /* affine: alpha*x + beta; constant: alpha; softmax: alpha (scale);
-                                    group_norm: alpha (eps); param: alpha (init scale) */
+                                    attention: alpha (scale); group_norm: alpha (eps); param: alpha (init scale) */
     int32_t axis;                /* slice, pad, concat */
     int64_t begin, end;          /* slice: [begin, end); pad: zeros before, after */
     int32_t perm[EBB_RANK_MAX];  /* transpose: output axis i is input axis perm[i] */
     uint32_t axes;               /* sum: bit mask of axes */
     int32_t stride, pad_top, pad_left, kh, kw; /* conv trio */
-    int64_t h, w;                /* conv: output size; conv_dx: input size */
+    int64_t h, w;                /* conv: output size; conv_dx: input size; attention: h, keys */
     int32_t groups;              /* group_norm */
     int32_t rows;                /* scatter_add: rows of the result */
     int32_t index;               /* part: which; input, param: number; pointwise: program */
@@ -178,6 +178,9 @@ ebb_value ebb_down2(ebb_graph *g, ebb_value x);
 ebb_value ebb_group_norm(ebb_graph *g, ebb_value x, ebb_value gamma, ebb_value beta, int groups, float eps);
 /* softmax(scale*x) along the last axis. */
 ebb_value ebb_softmax(ebb_graph *g, ebb_value x, float scale);
+/* q (N,T,H,D), k and v (N,S,H,D) -> (N,T,H,D): for each picture and each of H heads softmax(scale q k') v over S
+ * keys. No value of T x S numbers exists. */
+ebb_value ebb_attention(ebb_graph *g, ebb_value q, ebb_value k, ebb_value v, float scale);
 /* table (R,C), index (N) i32 -> (N,C). scatter_add(index (N), src (N,C); rows) -> (rows,C). */
 ebb_value ebb_gather(ebb_graph *g, ebb_value table, ebb_value index);
 ebb_value ebb_scatter_add(ebb_graph *g, ebb_value index, ebb_value src, int rows);
@@ -185,11 +188,13 @@ ebb_value ebb_stop_gradient(ebb_graph *g, ebb_value x);
 
 /* Adjoints with kernels of their own.
  * group_norm_vjp(x, gamma, beta, dy): the value is dx; part 1 dgamma (C), part 2 dbeta (C), summed
- * over pictures. softmax_vjp(y, dy) = scale*y*(dy - <y,dy>). silu_vjp(x, dy) = dy*silu'(x). */
+ * over pictures. softmax_vjp(y, dy) = scale*y*(dy - <y,dy>). silu_vjp(x, dy) = dy*silu'(x).
+ * attention_vjp(q, k, v, dy): the value is dq; part 1 dk, part 2 dv. */
 ebb_value ebb_group_norm_vjp(ebb_graph *g, ebb_value x, ebb_value gamma, ebb_value beta, ebb_value dy,
                              int groups, float eps);
 ebb_value ebb_softmax_vjp(ebb_graph *g, ebb_value y, ebb_value dy, float scale);
 ebb_value ebb_silu_vjp(ebb_graph *g, ebb_value x, ebb_value dy);
+ebb_value ebb_attention_vjp(ebb_graph *g, ebb_value q, ebb_value k, ebb_value v, ebb_value dy, float scale);
 /* Output i >= 1 of a node with several. */
 ebb_value ebb_part(ebb_graph *g, ebb_value x, int index);
 

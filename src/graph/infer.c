@@ -314,6 +314,29 @@ static bool infer_softmax_vjp(ebb_graph *g, ebb_node *n)
     return infer_softmax(g, n) && infer_pair(g, n);
 }
 
+static bool infer_attention(ebb_graph *g, ebb_node *n)
+{
+    if (!needs_rank(g, n, 0, 4) || !needs_rank(g, n, 1, 4))
+        return false;
+    const ebb_shape *q = in(g, n, 0), *k = in(g, n, 1);
+    if (q->dim[0] != k->dim[0] || q->dim[2] != k->dim[2] || q->dim[3] != k->dim[3])
+        return REJECT("queries and keys (N, tokens, heads, width) may differ in tokens only");
+    if (!ebb_shape_equal(*k, *in(g, n, 2)))
+        return REJECT("there must be one value for each key, of the same shape");
+    n->attr.h = k->dim[1];
+    n->shape = *q;
+    return true;
+}
+
+static bool infer_attention_vjp(ebb_graph *g, ebb_node *n)
+{
+    if (!infer_attention(g, n))
+        return false;
+    if (!ebb_shape_equal(*in(g, n, 3), n->shape))
+        return REJECT("the cotangent must have the shape of the queries");
+    return true;
+}
+
 static bool infer_gather(ebb_graph *g, ebb_node *n)
 {
     if (!needs_rank(g, n, 0, 2) || !needs_rank(g, n, 1, 1))
@@ -335,7 +358,8 @@ static bool infer_scatter_add(ebb_graph *g, ebb_node *n)
 static bool infer_part(ebb_graph *g, ebb_node *n)
 {
     ebb_node whole = g->node[n->in[0]];
-    if (whole.op != EBB_OP_group_norm_vjp || n->attr.index < 1 || n->attr.index > 2)
+    bool has_parts = whole.op == EBB_OP_group_norm_vjp || whole.op == EBB_OP_attention_vjp;
+    if (!has_parts || n->attr.index < 1 || n->attr.index > 2)
         return REJECT("%s has no part %d", ebb_op_name(whole.op), n->attr.index);
     n->shape = *in(g, &whole, n->attr.index);
     return true;

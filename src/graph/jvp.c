@@ -95,6 +95,11 @@ static ebb_value jvp_softmax(const push *p)
     return ebb_softmax_vjp(p->g, p->v, p->t[0], p->n.attr.alpha);
 }
 
+static ebb_value jvp_attention(const push *p)
+{
+    return ebb_attention_tangent(p->g, &p->n, p->t);
+}
+
 #define JVP_LEAF(name) NULL
 #define JVP_UNARY(name) jvp_diagonal
 #define JVP_BINARY(name) jvp_diagonal

@@ -22,6 +22,12 @@ bool ebb_shape_broadcast(ebb_shape a, ebb_shape b, ebb_shape *out);
 /* diagonal.c: t * dy/dx_i of the pointwise node v and its input i; EBB_NONE where that is zero. */
 ebb_value ebb_diagonal(ebb_graph *g, ebb_value v, int i, ebb_value t);
 
+/* attention.c: derivatives of attention in ordinary operations, with values of tokens x tokens numbers.
+ * n: attention, and the tangents of its inputs, EBB_NONE for zero (not all are). */
+ebb_value ebb_attention_tangent(ebb_graph *g, const ebb_node *n, const ebb_value t[3]);
+/* n: attention_vjp; dq, and in parts[1], parts[2] dk and dv. */
+ebb_value ebb_attention_cotangents(ebb_graph *g, const ebb_node *n, ebb_value *parts);
+
 /* derivatives.c: what a mode knows of each node while the graph grows under it. */
 typedef struct ebb_derivatives {
     ebb_graph *g;

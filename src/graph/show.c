@@ -71,7 +71,10 @@ static void put_attributes(text *t, const ebb_node *n, int rank)
         put(t, " groups %d eps %g%s", (int)a->groups, (double)a->alpha, a->silu ? " silu" : "");
         break;
     case EBB_OP_softmax:
-    case EBB_OP_softmax_vjp: put(t, " scale %g", (double)a->alpha); break;
+    case EBB_OP_softmax_vjp:
+    case EBB_OP_attention:
+    case EBB_OP_attention_vjp:
+    case EBB_OP_attention_vjp_kept: put(t, " scale %g", (double)a->alpha); break;
     case EBB_OP_part: put(t, " %d", (int)a->index); break;
     default: break; /* nothing beside the inputs and the shape */
     }

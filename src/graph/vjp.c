@@ -146,6 +146,14 @@ static ebb_value vjp_softmax(pull *p)
     return ebb_softmax_vjp(p->g, p->v, p->dy, p->n.attr.alpha);
 }
 
+static ebb_value vjp_attention(pull *p)
+{
+    const ebb_node *n = &p->n;
+    if (p->shared == EBB_NONE)
+        p->shared = ebb_attention_vjp(p->g, n->in[0], n->in[1], n->in[2], p->dy, n->attr.alpha);
+    return p->i == 0 ? p->shared : ebb_part(p->g, p->shared, p->i);
+}
+
 /* The index is an integer: asked for the table or the source only. */
 static ebb_value vjp_gather(pull *p)
 {

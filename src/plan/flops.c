@@ -25,6 +25,9 @@ size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n)
     case EBB_OP_conv_dw: return 2 * out * (size_t)(w->dim[0] * w->dim[1] * w->dim[2]);
     case EBB_OP_matmul:
     case EBB_OP_linear: return matmul_flops(ir, n);
+    case EBB_OP_attention: return 4 * out * (size_t)n->attr.h;       /* two products, and five */
+    case EBB_OP_attention_vjp:
+    case EBB_OP_attention_vjp_kept: return 10 * out * (size_t)n->attr.h;
     case EBB_OP_pointwise: return out * (size_t)ir->program[n->attr.index].ninstr;
     case EBB_OP_norm: return 15 * out;      /* counted by hand: statistics 5, affine 2, sigmoid 8 */
     case EBB_OP_norm_vjp: return 25 * out;

@@ -4,6 +4,7 @@
  *   conv_dx + residual                  -> conv_dx_packed  (gradients of skip connections are sums)
  *   matmul + bias + residual            -> linear
  *   group norms and their adjoints      -> norm, norm_vjp  (fuse_norm.c)
+ *   attention_vjp                       -> attention_vjp_kept  (output and logarithms of the forward)
  *
  * Only after differentiation. The rules look at old nodes for the pattern and emit new ones; what they
  * absorbed dies in the next pass.
@@ -107,6 +108,26 @@ static ebb_value fuse_add(ebb_rewrite *rw, ebb_value v)
     return ebb_rewrite_copy(rw, v);
 }
 
+/* With o and lse of the forward, where its value was needed. */
+static ebb_value fuse_attention_vjp(ebb_rewrite *rw, ebb_value v)
+{
+    ebb_node n = ebb_rewrite_node(rw, v);
+    for (ebb_value f = v - 1; f >= 0; f--) {
+        const ebb_node *o = old(rw, f);
+        if (o->op != EBB_OP_attention || rw->map[f] == EBB_NONE || o->attr.alpha != n.attr.alpha ||
+            memcmp(o->in, old(rw, v)->in, 3 * sizeof o->in[0]))
+            continue;
+        n.op = EBB_OP_attention_vjp_kept;
+        n.in[4] = rw->map[f];
+        n.in[5] = ebb_ir_add(rw->to, &(ebb_node){.op = EBB_OP_part, .type = EBB_F32, .nin = 1, .in = {n.in[4]},
+                                                 .attr.index = 1, .shape = EBB_SHAPE(n.shape.dim[0], n.shape.dim[2],
+                                                                                     n.shape.dim[1])});
+        n.nin = 6;
+        break;
+    }
+    return ebb_ir_add(rw->to, &n);
+}
+
 static ebb_value rule(ebb_rewrite *rw, ebb_value v)
 {
     ebb_value norm = ebb_fuse_norm(rw, rw->state, v);
@@ -116,6 +137,7 @@ static ebb_value rule(ebb_rewrite *rw, ebb_value v)
     case EBB_OP_conv:
     case EBB_OP_conv_dx: return fuse_conv(rw, v);
     case EBB_OP_add: return fuse_add(rw, v);
+    case EBB_OP_attention_vjp: return fuse_attention_vjp(rw, v);
     default: return ebb_rewrite_copy(rw, v);
     }
 }

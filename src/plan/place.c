@@ -13,7 +13,10 @@ enum { ALIGN = 64 };
 int ebb_node_outputs(const ebb_node *n)
 {
     switch (n->op) {
-    case EBB_OP_norm: return 2;
+    case EBB_OP_norm:
+    case EBB_OP_attention: return 2;
+    case EBB_OP_attention_vjp:
+    case EBB_OP_attention_vjp_kept:
     case EBB_OP_group_norm_vjp: return 3;
     case EBB_OP_norm_vjp: return n->attr.index & EBB_HAS_SCALE_SHIFT ? 5 : n->attr.index & EBB_HAS_SHIFT ? 4 : 3;
     default: return 1;
@@ -26,6 +29,10 @@ ebb_shape ebb_node_part_shape(const ebb_node *n, int part)
         return n->shape;
     if (n->op == EBB_OP_norm)
         return EBB_SHAPE(n->shape.dim[0], n->attr.groups, 2);
+    if (n->op == EBB_OP_attention)
+        return EBB_SHAPE(n->shape.dim[0], n->shape.dim[2], n->shape.dim[1]);
+    if (n->op == EBB_OP_attention_vjp || n->op == EBB_OP_attention_vjp_kept)
+        return EBB_SHAPE(n->shape.dim[0], n->attr.h, n->shape.dim[2], n->shape.dim[3]);
     int64_t c = n->shape.dim[n->shape.rank - 1];
     return part >= 3 ? EBB_SHAPE(n->shape.dim[0], c) : EBB_SHAPE(c);
 }

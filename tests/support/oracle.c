@@ -34,7 +34,7 @@ oracle *oracle_create(const ebb_graph *g)
     for (ebb_value v = 0; v < g->count; v++) {
         const ebb_node *n = &g->node[v];
         o->data[v][0] = new_array(ebb_shape_count(n->shape), sizeof(double));
-        if (n->op == EBB_OP_group_norm_vjp)
+        if (n->op == EBB_OP_group_norm_vjp || n->op == EBB_OP_attention_vjp)
             for (int k = 1; k <= 2; k++)
                 o->data[v][k] = new_array(ebb_shape_count(ebb_graph_shape(g, n->in[k])), sizeof(double));
     }

@@ -4,6 +4,7 @@
  * not compile.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "support/oracle.h"
 
@@ -276,6 +277,95 @@ static void eval_softmax_vjp(const oracle_cell *c)
             inner += c->x[0][k] * c->x[1][k];
         c->y[0][i] = (double)c->n->attr.alpha * c->x[0][i] * (c->x[1][i] - inner);
     }
+}
+
+/* One query of one head; strides of tokens. p: a row of numbers for S keys. */
+typedef struct attention_query {
+    const double *q, *k, *v;
+    int64_t stride, keys, width;
+    double scale, *p;
+} attention_query;
+
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void attention_probabilities(const attention_query *a)
+{
+    double top = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < a->keys; j++)
+        top = fmax(top, a->p[j] = a->scale * dot(a->q, a->k + j * a->stride, a->width));
+    for (int64_t j = 0; j < a->keys; j++)
+        sum += a->p[j] = exp(a->p[j] - top);
+    for (int64_t j = 0; j < a->keys; j++)
+        a->p[j] /= sum;
+}
+
+/* Calls `one` for each query; at: where it lies in q, first: where the first key of its head lies in k. */
+static void each_query(const oracle_cell *c,
+                       void (*one)(const oracle_cell *c, const attention_query *a, int64_t at, int64_t first))
+{
+    ebb_shape q = c->s[0], k = c->s[1];
+    double *p = calloc((size_t)k.dim[1], sizeof *p);
+    if (!p)
+        abort();
+    for (int64_t n = 0; n < q.dim[0]; n++)
+        for (int64_t t = 0; t < q.dim[1]; t++)
+            for (int64_t h = 0; h < q.dim[2]; h++) {
+                int64_t at = ((n * q.dim[1] + t) * q.dim[2] + h) * q.dim[3];
+                int64_t first = (n * k.dim[1] * k.dim[2] + h) * k.dim[3];
+                attention_query a = { .q = c->x[0] + at, .k = c->x[1] + first, .v = c->x[2] + first,
+                                      .stride = k.dim[2] * k.dim[3], .keys = k.dim[1], .width = k.dim[3],
+                                      .scale = (double)c->n->attr.alpha, .p = p };
+                attention_probabilities(&a);
+                one(c, &a, at, first);
+            }
+    free(p);
+}
+
+static void attention_one(const oracle_cell *c, const attention_query *a, int64_t at, int64_t first)
+{
+    (void)first;
+    for (int64_t i = 0; i < a->width; i++) {
+        c->y[0][at + i] = 0;
+        for (int64_t j = 0; j < a->keys; j++)
+            c->y[0][at + i] += a->p[j] * a->v[j * a->stride + i];
+    }
+}
+
+static void eval_attention(const oracle_cell *c)
+{
+    each_query(c, attention_one);
+}
+
+/* dp_j = <dy, v_j>; the softmax turns it into ds_j = p_j (dp_j - sum_m p_m dp_m). */
+static void attention_vjp_one(const oracle_cell *c, const attention_query *a, int64_t at, int64_t first)
+{
+    const double *dy = c->x[3] + at;
+    double mean = 0;
+    for (int64_t j = 0; j < a->keys; j++)
+        mean += a->p[j] * dot(dy, a->v + j * a->stride, a->width);
+    for (int64_t i = 0; i < a->width; i++)
+        c->y[0][at + i] = 0;
+    for (int64_t j = 0; j < a->keys; j++) {
+        double ds = a->scale * a->p[j] * (dot(dy, a->v + j * a->stride, a->width) - mean);
+        for (int64_t i = 0; i < a->width; i++) {
+            c->y[0][at + i] += ds * a->k[j * a->stride + i];
+            c->y[1][first + j * a->stride + i] += ds * a->q[i];
+            c->y[2][first + j * a->stride + i] += a->p[j] * dy[i];
+        }
+    }
+}
+
+static void eval_attention_vjp(const oracle_cell *c)
+{
+    for (int64_t i = 0; i < ebb_shape_count(c->s[1]); i++)
+        c->y[1][i] = c->y[2][i] = 0;
+    each_query(c, attention_vjp_one);
 }
 
 /* One group of one picture: its members, in memory order, are numbered q. */

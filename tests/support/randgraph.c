@@ -361,9 +361,41 @@ static ebb_value make_group_norm_vjp(maker *r, item a)
                  ebb_group_norm_vjp(r->g, a.v, gamma.v, beta.v, dy.v, groups, NORM_EPS));
 }
 
+/* Keys and values for the queries a; false: a is none, or there would be too many products. */
+static bool keys_of(maker *r, item a, item *k, item *v)
+{
+    ebb_shape s = shape(r, a);
+    if (s.rank != 4)
+        return false;
+    s.dim[1] = between(r, 1, 6);
+    if (ebb_shape_count(s) > RANDGRAPH_COUNT || count(r, a) * s.dim[1] > 4 * RANDGRAPH_COUNT)
+        return false;
+    *k = other(r, s);
+    *v = other(r, s);
+    return true;
+}
+
+static ebb_value make_attention(maker *r, item a)
+{
+    item k, v;
+    if (!keys_of(r, a, &k, &v))
+        return EBB_NONE;
+    return sized(r, v.size, ebb_attention(r->g, a.v, k.v, v.v, 0.25f * (float)between(r, 1, 3)));
+}
+
+static ebb_value make_attention_vjp(maker *r, item a)
+{
+    item k, v;
+    if (!keys_of(r, a, &k, &v))
+        return EBB_NONE;
+    item dy = other(r, shape(r, a));
+    return sized(r, 3 * k.size * v.size * dy.size,
+                 ebb_attention_vjp(r->g, a.v, k.v, v.v, dy.v, 0.25f * (float)between(r, 1, 3)));
+}
+
 static ebb_value make_part(maker *r, item a)
 {
-    ebb_value whole = make_group_norm_vjp(r, a);
+    ebb_value whole = below(r, 2) ? make_group_norm_vjp(r, a) : make_attention_vjp(r, a);
     return whole == EBB_NONE ? EBB_NONE : sized(r, 10, ebb_part(r->g, whole, between(r, 1, 2)));
 }
 
