@@ -369,11 +369,12 @@ static void test_unet_is_fused(void **state)
     (void)state;
     ebb_context *ctx = context(NULL);
     ebb_value y[256];
-    int ny, count[EBB_OP_COUNT] = {0}, convs = 0, norms = 0;
+    int ny, count[EBB_OP_COUNT] = {0}, convs = 0, norms = 0, attentions = 0;
     ebb_graph *g = unet_graph(ctx, 2, true, y, &ny);
     for (ebb_value v = 0; v < g->count; v++) {
         convs += g->node[v].op == EBB_OP_conv;
         norms += g->node[v].op == EBB_OP_group_norm;
+        attentions += g->node[v].op == EBB_OP_attention;
     }
     ebb_plan *p = NULL;
     OK(ctx, ebb_plan_create(ctx, g, y, ny, &(ebb_plan_options){.workers = 1, .measure_only = true}, &p));
@@ -389,6 +390,10 @@ static void test_unet_is_fused(void **state)
     assert_int_equal(count[EBB_OP_conv_dw], convs);
     assert_int_equal(count[EBB_OP_norm], norms);
     assert_int_equal(count[EBB_OP_norm_vjp], norms);
+    assert_true(attentions > 0);
+    assert_int_equal(count[EBB_OP_attention], attentions);
+    assert_int_equal(count[EBB_OP_attention_vjp_kept], attentions);
+    assert_int_equal(count[EBB_OP_softmax] + count[EBB_OP_softmax_vjp] + count[EBB_OP_attention_vjp], 0);
     ebb_plan_free(p);
     ebb_graph_free(g);
     ebb_context_free(ctx);
@@ -482,6 +487,35 @@ static void test_scale_shift_matches_the_oracle(void **state)
     check_scale_shift(ctx, spec, true);
     ebb_context_free(ctx);
     ebb_context_free(spec);
+}
+
+/* Through attention of T tokens and back nothing of T x T numbers is held, not even scratch; and what the forward
+ * kept is what the adjoint would compute again, to the bit. */
+static void test_attention_holds_no_matrix(void **state)
+{
+    (void)state;
+    enum { T = 512 };
+    ebb_context *ctx = context(NULL);
+    ebb_graph *g = NULL;
+    OK(ctx, ebb_graph_create(ctx, &g));
+    ebb_value x[3], y[4];
+    for (int i = 0; i < 3; i++)
+        x[i] = ebb_input(g, (const char *[]){"q", "k", "v"}[i], EBB_F32, EBB_SHAPE(1, T, 2, 8));
+    y[0] = ebb_attention(g, x[0], x[1], x[2], 0.35f);
+    OK(ctx, ebb_vjp(g, ebb_sum_all(g, ebb_square(g, y[0])), EBB_NONE, x, 3, y + 1));
+    leaves l = make_leaves(g, 5);
+    ebb_plan *kept = plan_of(ctx, &l, y, 4, (ebb_plan_options){.workers = 1});
+    ebb_plan *again = plan_of(ctx, &l, y, 4, (ebb_plan_options){.workers = 1, .no_fuse = true});
+    assert_true(ebb_plan_measure(kept).worker < T * T * sizeof(float) / 2);
+    run(ctx, kept, 0, &l);
+    run(ctx, again, 0, &l);
+    for (int i = 0; i < 4; i++)
+        assert_memory_equal(ebb_plan_output(kept, 0, i), ebb_plan_output(again, 0, i), T * 16 * sizeof(float));
+    ebb_plan_free(kept);
+    ebb_plan_free(again);
+    free_leaves(&l);
+    ebb_graph_free(g);
+    ebb_context_free(ctx);
 }
 
 /* Picture i alone, or among others, on any worker: the same bits. */
@@ -596,7 +630,7 @@ int main(void)
         cmocka_unit_test(test_isas_give_equal_bits),           cmocka_unit_test(test_unet_matches_the_oracle),
         cmocka_unit_test(test_unet_is_fused),                  cmocka_unit_test(test_pictures_do_not_see_each_other),
         cmocka_unit_test(test_scale_shift_matches_the_oracle),
-        cmocka_unit_test(test_memory_is_planned),
+        cmocka_unit_test(test_memory_is_planned),               cmocka_unit_test(test_attention_holds_no_matrix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,15 +73,14 @@ static ebb_value attention(unet *u, int number, ebb_value x)
     ebb_graph *g = u->g;
     ebb_shape s = ebb_graph_shape(g, x);
     int64_t n = s.dim[0], t = s.dim[1] * s.dim[2], c = s.dim[3];
-    ebb_shape rows = EBB_SHAPE(n * t, c), tokens = EBB_SHAPE(n, t, c);
+    ebb_shape rows = EBB_SHAPE(n * t, c), tokens = EBB_SHAPE(n, t, 1, c);
     size_t scope = ebb_scope_push(g, "attentions.%d.", number);
 
     ebb_value h = ebb_reshape(g, norm(u, "group_norm", x), rows);
     ebb_value q = ebb_reshape(g, ebb_nn_linear(g, "to_q", h, c, 1.0f), tokens);
     ebb_value k = ebb_reshape(g, ebb_nn_linear(g, "to_k", h, c, 1.0f), tokens);
     ebb_value v = ebb_reshape(g, ebb_nn_linear(g, "to_v", h, c, 1.0f), tokens);
-    ebb_value p = ebb_softmax(g, ebb_matmul(g, q, k, false, true), (float)(1.0 / sqrt((double)c)));
-    h = ebb_reshape(g, ebb_matmul(g, p, v, false, false), rows);
+    h = ebb_reshape(g, ebb_attention(g, q, k, v, (float)(1.0 / sqrt((double)c))), rows);
     h = ebb_nn_linear(g, "to_out.0", h, c, 0.0f);
 
     ebb_scope_pop(g, scope);

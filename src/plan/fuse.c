@@ -11,6 +11,8 @@
  */
 #include "plan/fuse.h"
 
+#include <string.h>
+
 static const ebb_node *old(const ebb_rewrite *rw, ebb_value v) { return &rw->from->node[v]; }
 
 static bool own_runs(const ebb_rewrite *rw, const ebb_node *n)
