@@ -37,8 +37,9 @@ static bool report(const ebb_conv_shape *s, const char *kernel, double sums)
     tile_model_counts = (tile_counts){0};
     bool good = (double)c.dp == ideal && (sums > 0.0 ? (double)c.store == sums && c.load == c.dp
                                                      : c.load <= c.dp + c.store);
-    printf("%d x %2dx%2dx%3d -> %2dx%2dx%3d, %dx%d %-12s products %.3f of ideal, loads %.3f and stores %.3f a product%s\n",
-           s->n, s->h, s->w, s->ci, s->oh, s->ow, s->co, s->kh, s->kw, kernel, (double)c.dp / ideal,
+    printf("%d x %2dx%2dx%3d -> %2dx%2dx%3d, %dx%d %-12s ", s->n, s->h, s->w, s->ci, s->oh, s->ow, s->co, s->kh, s->kw,
+           kernel);
+    printf("products %.3f of ideal, loads %.3f and stores %.3f a product%s\n", (double)c.dp / ideal,
            (double)c.load / (double)c.dp, (double)c.store / (double)c.dp, good ? "" : ": too many");
     return good;
 }
@@ -47,7 +48,8 @@ static bool count(const ebb_kernels *k, const ebb_conv_shape *s)
 {
     size_t n_x = (size_t)s->n * s->h * s->w * s->ci, n_y = (size_t)s->n * s->oh * s->ow * s->co;
     ebb_bf16 *x = zeros(n_x * sizeof *x), *y = zeros(n_y * sizeof *y);
-    ebb_bf16 *w = zeros(ebb_conv_pack_bf16_size(s) * sizeof *w), *w_dx = zeros(ebb_conv_pack_dx_bf16_size(s) * sizeof *w);
+    ebb_bf16 *w = zeros(ebb_conv_pack_bf16_size(s) * sizeof *w);
+    ebb_bf16 *w_dx = zeros(ebb_conv_pack_dx_bf16_size(s) * sizeof *w_dx);
     float *dw = zeros(sizeof *dw * s->kh * s->kw * s->ci * s->co);
     void *scratch = zeros(ebb_conv_scratch_bf16(s));
     bool good = true;
