@@ -202,8 +202,8 @@ static void check_step(const char *name, const ebb_network *network, bool whole)
     e = net_loss(network, y.n, y.n);
     run_loss(&e, &y);
     double loss = fabs(*ebb_plan_output(e.plan, 0, 0) / y.loss - 1.0);
-    printf("%s, %s, back end %s: relative error of eps %.2e, of the loss %.2e\n", name,
-           ebb_isa_name(net_ctx->isa), backend_names[net_ctx->backend], eps, loss);
+    printf("%s, %s, back end %s, %s convolutions: relative error of eps %.2e, of the loss %.2e\n", name,
+           ebb_isa_name(net_ctx->isa), backend_names[net_ctx->backend], net_fast_conv ? "fast" : "exact", eps, loss);
     assert_true(eps <= 1e-4);
     assert_true(loss <= 1e-4);
     check_gradients(name, &y, &e, whole);
@@ -233,6 +233,9 @@ static void test_golden_s(void **state)
     (void)state;
     check_in("unet_s", &unet_s, false, NULL, "own");
     check_in("unet_s", &unet_s, false, NULL, "onednn");
+    net_fast_conv = true;
+    check_in("unet_s", &unet_s, false, NULL, "own");
+    net_fast_conv = false;
 }
 
 /* On every instruction set this machine has. */

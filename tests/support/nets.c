@@ -13,6 +13,7 @@
 #include "support/nets.h"
 
 ebb_context *net_ctx;
+bool net_fast_conv;
 
 #define UNET(...) {.kind = EBB_NET_UNET, .u.unet = {.eps = 1e-6f, __VA_ARGS__}}
 #define PICTURE(h, w, c) .size_h = h, .size_w = w, .channels = c
@@ -127,7 +128,7 @@ const ebb_node *net_param(const net *e, int i)
 
 static void net_plan(net *e)
 {
-    ebb_plan_options options = {.workers = 1};
+    ebb_plan_options options = {.workers = 1, .fast_conv = net_fast_conv};
     net_ok(ebb_plan_create(net_ctx, e->g, e->values, e->count, &options, &e->plan));
     e->weight = net_memory((size_t)e->g->nparams, sizeof *e->weight);
     for (int i = 0; i < e->g->nparams; i++) {

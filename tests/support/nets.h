@@ -10,6 +10,8 @@
 
 /* The context that all of this uses; the test sets it. */
 extern ebb_context *net_ctx;
+/* Of the plans made from now on: Winograd's convolutions where they pay. */
+extern bool net_fast_conv;
 
 extern const ebb_network unet_s, unet_m, unet_l;
 /* Classes, three colours, attention at both levels, a picture that is not square and odd at level 1. */
