@@ -140,9 +140,10 @@ void EBB_INSTANCE(wino_f32)(const ebb_conv_shape *s, float *y, const float *x, c
 static void wino_dw_block(const ebb_conv_shape *s, const wino_block *b, float *sums, const float *v, const float *w,
                           size_t count, bool resume, bool last, float *dw, bool accumulate)
 {
-    size_t panel = b->most * EBB_PANEL;
+    /* Sums that need not wait for another block use the same room, which then stays in cache. */
+    size_t panel = b->most * EBB_PANEL, piece = last && !resume ? 0 : WINO_PIECE;
     for (size_t i = 0; i < b->in; i++)
-    for (size_t o = 0; o < b->out; o++, sums += WINO_PIECE) {
+    for (size_t o = 0; o < b->out; o++, sums += piece) {
         size_t rows = s->ci - i * EBB_PANEL < EBB_PANEL ? s->ci - i * EBB_PANEL : EBB_PANEL;
         size_t columns = s->co - o * EBB_PANEL < EBB_PANEL ? s->co - o * EBB_PANEL : EBB_PANEL;
         for (size_t p = 0; p < WINO_POINTS; p++) {

@@ -12,8 +12,7 @@
 
 #define WINO_POINTS 36
 #define WINO_PAD 16      /* floats between planes: lines of all planes must not meet in one set of the cache */
-#define WINO_BUDGET ((size_t)360000)  /* floats that the planes of a block should hold */
-#define WINO_TILES 32                 /* fewer tiles would read the weights too often */
+#define WINO_TILES 64    /* of a block: fewer would read weights, and sums for dw, too often, more would leave the cache */
 
 /* The constants of the transforms: the points are 0, +-1/sqrt 2, +-sqrt 2 and infinity. Reciprocal points with
  * both signs (Alam et al. 2022) lose half as much as 0, +-1, +-2. */
@@ -52,9 +51,7 @@ static inline wino_block wino_block_make(const ebb_conv_shape *s)
 {
     wino_block b = {.high = (s->oh + 3) / 4, .wide = (s->ow + 3) / 4, .in = wino_panels(s->ci), .out = wino_panels(s->co)};
     b.tiles = (size_t)s->n * b.high * b.wide;
-    b.most = WINO_BUDGET / (WINO_POINTS * EBB_PANEL * (b.in + b.out));
-    b.most = b.most < WINO_TILES ? WINO_TILES : b.most;
-    size_t blocks = (b.tiles + b.most - 1) / b.most;
+    size_t blocks = (b.tiles + WINO_TILES - 1) / WINO_TILES;
     b.most = blocks ? (b.tiles + blocks - 1) / blocks : 0;
     b.in_plane = b.in * b.most * EBB_PANEL + WINO_PAD;
     b.out_plane = b.out * b.most * EBB_PANEL + WINO_PAD;
