@@ -9,3 +9,5 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 # -cpu max: every extension that qemu knows.
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu)
+# One without bfloat16 instructions.
+set(EBB_EMULATOR_OF_OLD_CPU qemu-aarch64 -cpu cortex-a72 -L /usr/aarch64-linux-gnu)

@@ -8,7 +8,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# g++ and Google Benchmark are for bench/; the cross compiler and qemu for the tests of the ARM kernels.
+# g++ and Google Benchmark are for bench/; the cross compiler and qemu for the tests of the
+# ARM kernels, and qemu for those of AVX2 on a processor without AVX-512.
 apt_packages="cmake make gcc g++ libc6-dev pkg-config zlib1g-dev libpng-dev libjansson-dev libpopt-dev
     libcmocka-dev libbenchmark-dev librandom123-dev libdnnl-dev ocl-icd-opencl-dev
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"

@@ -17,22 +17,31 @@ enum { KCHECK_BUFFERS = 64 };
 
 typedef struct kcheck_buffer {
     unsigned char *base;   /* first byte between the guard pages */
-    size_t bytes, data;    /* between the guard pages; of the user's floats */
+    size_t bytes;          /* between the guard pages */
+    size_t start, data;    /* the user's part */
     bool used;
 } kcheck_buffer;
+
+/* Where data lie between their guard pages: at the first byte, at the last, or anywhere, at any alignment. */
+typedef enum kcheck_place { KCHECK_LAST, KCHECK_FIRST, KCHECK_INSIDE } kcheck_place;
 
 typedef struct kcheck {
     const ebb_kernels *spec, *fast;
     ebb_isa isa;
     uint64_t seed;
-    long cases, failures;
+    long cases;            /* shapes with numbers of their own */
+    long compared;         /* arrays of results: a case has one or more, in place and not */
+    long failures;
     double worst;          /* of rows marked TOL: largest error / bound */
-    bool front;            /* buffers start right after a guard page; else they end at one */
+    kcheck_place place;
     bool flush;            /* denormals are flushed to zero */
+    bool inside;           /* only the pass without edges: for emulators, which read lanes that are masked out */
+    long sample, number;   /* every so many cases are run; of this case in its pass */
+    uint64_t base;         /* of the seeds of a pass */
     void (*say)(void *user, const char *text);   /* told of each of the first failures; may be NULL */
     void *user;
     jmp_buf no_memory;
-    int pass;              /* of the row: 0, 1 */
+    int pass;              /* of the row */
     kcheck_buffer buffer[KCHECK_BUFFERS];
 } kcheck;
 
@@ -42,14 +51,16 @@ typedef struct kcheck_row { const char *name; bool exact; } kcheck_row;
 kcheck_row ebb_kcheck_row(int row);
 /* Whether the ISA has an instance of its own of the row, not just an older one's. */
 bool ebb_kcheck_own(ebb_isa isa, int row);
-/* Sets k up for an ISA that is available; k->say and k->user are the caller's to set. Release in the end. */
+/* Sets k up for an ISA that is available; say, user, sample and inside are the caller's to set. Release in the end. */
 void ebb_kcheck_start(kcheck *k, ebb_isa isa);
 /* All cases of a row: adds to k->cases and k->failures, sets k->worst. False: out of memory. */
 bool ebb_kcheck_run(kcheck *k, int row);
 void ebb_kcheck_release(kcheck *k);
 
 /* ---- for generators (kcheck_buffer.c) --------------------------------------------------------- */
-/* n floats against a guard page: uniform in [-4, 4), or NaN (which shows what was not written). */
+/* Begins the next case, whose numbers depend on nothing before it. False: it is left out. */
+bool ebb_kcheck_next(kcheck *k);
+/* n floats between guard pages: uniform in [-4, 4), or NaN (which shows what was not written). */
 float *ebb_kcheck_in(kcheck *k, size_t n);
 float *ebb_kcheck_out(kcheck *k, size_t n);
 /* n floats, half of them zeros, denormals, infinities, NaN, huge, tiny or random bits. */
@@ -60,7 +71,9 @@ ebb_bf16 *ebb_kcheck_in_bf16(kcheck *k, size_t n);
 ebb_bf16 *ebb_kcheck_out_bf16(kcheck *k, size_t n);
 ebb_bf16 *ebb_kcheck_special_bf16(kcheck *k, size_t n);
 ebb_bf16 *ebb_kcheck_copy_bf16(kcheck *k, const ebb_bf16 *x, size_t n);
-/* Frees the buffers of a case; a write between a buffer and its far guard page is a failure. */
+/* Not written yet, 64-byte aligned. */
+void *ebb_kcheck_scratch(kcheck *k, size_t bytes);
+/* Ends a case: frees its buffers; a write between a buffer and a guard page is a failure. */
 void ebb_kcheck_done(kcheck *k);
 
 uint64_t ebb_kcheck_random(kcheck *k);

@@ -1,7 +1,7 @@
 /* kcheck_buffer.c: buffers between guard pages, and the comparison of bits.
  *
- * Each buffer lies between two pages without access. Its data touches one of them, so the first byte
- * too far traps; the slack towards the other holds a pattern that kcheck_done checks.
+ * Each buffer lies between two pages without access. Mostly its data touches one of them, so that the first byte
+ * too far traps; what lies between data and pages holds a pattern that ebb_kcheck_done checks.
  */
 #include <math.h>
 #include <stdio.h>
@@ -69,35 +69,67 @@ void ebb_kcheck_release(kcheck *k)
         unmap(&k->buffer[i], (size_t)sysconf(_SC_PAGESIZE));
 }
 
-static void *buffer(kcheck *k, size_t bytes)
+enum { LINE = 64, BEHIND = 512 };   /* more than the 64 lanes of a sum */
+
+/* Bytes before the data, a multiple of the size of an element. */
+static size_t start_of(kcheck *k, const kcheck_buffer *b, size_t bytes, size_t element)
 {
-    kcheck_buffer *b = take(k, bytes);
+    if (k->place == KCHECK_INSIDE)
+        return ebb_kcheck_below(k, LINE / element + 1) * element;
+    return k->place == KCHECK_FIRST ? 0 : b->bytes - bytes;
+}
+
+static void *buffer(kcheck *k, size_t bytes, size_t element)
+{
+    kcheck_buffer *b = take(k, bytes + (k->place == KCHECK_INSIDE ? LINE + BEHIND : 0));
     b->used = true;
+    b->start = start_of(k, b, bytes, element);
     b->data = bytes;
     memset(b->base, PATTERN, b->bytes);
-    return k->front ? b->base : b->base + b->bytes - b->data;
+    return b->base + b->start;
+}
+
+static bool untouched(const unsigned char *at, size_t bytes)
+{
+    while (bytes && at[bytes - 1] == PATTERN)
+        bytes--;
+    return bytes == 0;
 }
 
 void ebb_kcheck_done(kcheck *k)
 {
+    bool used = false;
     for (int i = 0; i < KCHECK_BUFFERS; i++) {
         kcheck_buffer *b = &k->buffer[i];
         if (!b->used)
             continue;
-        const unsigned char *slack = k->front ? b->base + b->data : b->base;
-        for (size_t j = 0; j < b->bytes - b->data; j++) {
-            if (slack[j] != PATTERN) {
-                ebb_kcheck_fail(k, "write %s a buffer of %zu bytes", k->front ? "behind" : "before", b->data);
-                break;
-            }
-        }
+        size_t end = b->start + b->data;
+        if (!untouched(b->base, b->start))
+            ebb_kcheck_fail(k, "write before a buffer of %zu bytes", b->data);
+        if (!untouched(b->base + end, b->bytes - end))
+            ebb_kcheck_fail(k, "write behind a buffer of %zu bytes", b->data);
         b->used = false;
+        used = true;
     }
+    k->cases += used;
+}
+
+bool ebb_kcheck_next(kcheck *k)
+{
+    k->seed = k->base + (uint64_t)++k->number;
+    k->seed = ebb_kcheck_random(k);   /* far from that of the next case */
+    return k->sample <= 1 || k->number % k->sample == 0;
+}
+
+void *ebb_kcheck_scratch(kcheck *k, size_t bytes)
+{
+    size_t whole = (bytes + LINE - 1) / LINE * LINE;
+    return memset(buffer(k, whole, LINE), 0xFF, whole);
 }
 
 float *ebb_kcheck_in(kcheck *k, size_t n)
 {
-    float *x = buffer(k, n * sizeof(float));
+    float *x = buffer(k, n * sizeof(float), sizeof(float));
     for (size_t i = 0; i < n; i++)
         x[i] = (float)(int32_t)(ebb_kcheck_random(k) >> 32) * 0x1p-29f;
     return x;
@@ -105,14 +137,14 @@ float *ebb_kcheck_in(kcheck *k, size_t n)
 
 float *ebb_kcheck_out(kcheck *k, size_t n)
 {
-    float *x = buffer(k, n * sizeof(float));
+    float *x = buffer(k, n * sizeof(float), sizeof(float));
     memset(x, 0xFF, n * sizeof(float));
     return x;
 }
 
 float *ebb_kcheck_copy(kcheck *k, const float *x, size_t n)
 {
-    float *y = buffer(k, n * sizeof(float));
+    float *y = buffer(k, n * sizeof(float), sizeof(float));
     memcpy(y, x, n * sizeof(float));
     return y;
 }
@@ -142,7 +174,7 @@ float *ebb_kcheck_special(kcheck *k, size_t n)
 /* The upper halves of n floats; a NaN keeps a bit of its fraction. */
 static ebb_bf16 *upper_halves(kcheck *k, const float *x, size_t n)
 {
-    ebb_bf16 *y = buffer(k, n * sizeof(ebb_bf16));
+    ebb_bf16 *y = buffer(k, n * sizeof(ebb_bf16), sizeof(ebb_bf16));
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &x[i], sizeof bits);
@@ -157,14 +189,14 @@ ebb_bf16 *ebb_kcheck_special_bf16(kcheck *k, size_t n) { return upper_halves(k, 
 
 ebb_bf16 *ebb_kcheck_out_bf16(kcheck *k, size_t n)
 {
-    ebb_bf16 *x = buffer(k, n * sizeof(ebb_bf16));
+    ebb_bf16 *x = buffer(k, n * sizeof(ebb_bf16), sizeof(ebb_bf16));
     memset(x, 0xFF, n * sizeof(ebb_bf16));
     return x;
 }
 
 ebb_bf16 *ebb_kcheck_copy_bf16(kcheck *k, const ebb_bf16 *x, size_t n)
 {
-    ebb_bf16 *y = buffer(k, n * sizeof(ebb_bf16));
+    ebb_bf16 *y = buffer(k, n * sizeof(ebb_bf16), sizeof(ebb_bf16));
     memcpy(y, x, n * sizeof(ebb_bf16));
     return y;
 }
@@ -183,7 +215,7 @@ static uint32_t bits_of(const kcheck *k, float x)
 void ebb_kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
                       size_t n)
 {
-    k->cases++;
+    k->compared++;
     for (size_t i = 0; i < n; i++) {
         uint32_t a = bits_of(k, want[i]), b = bits_of(k, got[i]);
         if (a != b && !(is_nan_bits(a) && is_nan_bits(b))) {
@@ -197,7 +229,7 @@ void ebb_kcheck_equal(kcheck *k, const char *kernel, const char *shape_text, con
 void ebb_kcheck_equal_bf16(kcheck *k, const char *kernel, const char *shape_text, const ebb_bf16 *want,
                            const ebb_bf16 *got, size_t n)
 {
-    k->cases++;
+    k->compared++;
     for (size_t i = 0; i < n; i++) {
         bool both_nan = (want[i] & 0x7FFF) > 0x7F80 && (got[i] & 0x7FFF) > 0x7F80;
         if (want[i] != got[i] && !both_nan) {
@@ -211,7 +243,7 @@ void ebb_kcheck_equal_bf16(kcheck *k, const char *kernel, const char *shape_text
 void ebb_kcheck_close(kcheck *k, const char *kernel, const char *shape_text, const float *want, const float *got,
                       const float *bound, size_t n)
 {
-    k->cases++;
+    k->compared++;
     for (size_t i = 0; i < n; i++) {
         double error = fabs((double)want[i] - (double)got[i]);
         bool same = want[i] == got[i] || (isnan(want[i]) && isnan(got[i]));

@@ -100,8 +100,7 @@ static void check_bf16(kcheck *k, const char *name, const char *text, const term
 
 static terms *terms_new(kcheck *k, size_t n)
 {
-    void *t = ebb_kcheck_out(k, n * (sizeof(terms) / sizeof(float)));
-    return memset(t, 0, n * sizeof(terms));
+    return memset(ebb_kcheck_scratch(k, n * sizeof(terms)), 0, n * sizeof(terms));
 }
 
 typedef enum kind { ORDINARY, FINITE, SPECIAL } kind;
@@ -160,7 +159,7 @@ static void gemm(kcheck *k, const char *name, size_t offset, const gemm_case *c)
     ebb_bf16 *b = numbers(k, c->k && c->n ? (c->k - 1) * ldb + c->n : 0, c->kind);
     ebb_bf16 *packed = ebb_kcheck_out_bf16(k, ebb_gemm_pack_bf16_size(c->k, c->n));
     float *bias = c->bias ? ebb_kcheck_in(k, c->n) : NULL;
-    void *room = ebb_kcheck_out(k, ebb_gemm_scratch_bf16(c->m, c->n, c->k) / sizeof(float));
+    void *room = ebb_kcheck_scratch(k, ebb_gemm_scratch_bf16(c->m, c->n, c->k));
     ebb_bf16 *residual = c->residual ? ebb_kcheck_in_bf16(k, nc) : NULL;
     bool self = residual && c->in_place && !c->c_f32;
     ebb_bf16 *want = self ? ebb_kcheck_copy_bf16(k, residual, nc) : ebb_kcheck_in_bf16(k, nc * units);
@@ -187,6 +186,8 @@ void ebb_kcheck_GEMM_BF16(kcheck *k, const char *name, size_t offset)
         {8, 512, 128}, {8, 40, 600}, {256, 96, 64}, {200, 33, 513}, {100, 100, 257}, {1, 1, 1000}, {25, 32, 256},
     };
     for (int i = 0; i < 400; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
         uint64_t r = ebb_kcheck_random(k);
         gemm_case c = {
             .m = ebb_kcheck_below(k, 30), .n = ebb_kcheck_below(k, 70), .k = ebb_kcheck_below(k, 70), .gap = r % 3,
@@ -197,8 +198,9 @@ void ebb_kcheck_GEMM_BF16(kcheck *k, const char *name, size_t offset)
     }
     for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) {
         const size_t *s = sizes[i / 2];
-        gemm(k, name, offset, &(gemm_case){.m = s[0], .n = s[1], .k = s[2], .bias = true, .residual = true,
-                                           .in_place = true, .c_f32 = i & 1});
+        if (ebb_kcheck_next(k))
+            gemm(k, name, offset, &(gemm_case){.m = s[0], .n = s[1], .k = s[2], .bias = true, .residual = true,
+                                               .in_place = true, .c_f32 = i & 1});
     }
 }
 
@@ -254,7 +256,7 @@ static float *weights(kcheck *k, const ebb_conv_shape *s, kind kind, const ebb_b
 
 static void *scratch(kcheck *k, const ebb_conv_shape *s)
 {
-    return ebb_kcheck_out(k, ebb_conv_scratch_bf16(s) / sizeof(float));
+    return ebb_kcheck_scratch(k, ebb_conv_scratch_bf16(s));
 }
 
 static void forward(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)

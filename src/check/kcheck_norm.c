@@ -15,6 +15,8 @@ static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *on
             if (channels % groups)
                 continue;
             for (int i = 0; i < 2; i++) {
+                if (!ebb_kcheck_next(k))
+                    continue;
                 int pixels = 1 + (int)ebb_kcheck_below(k, 12);
                 ebb_norm_shape s = {pixels, channels, groups, 1e-5f, ebb_kcheck_below(k, 2)};
                 one(k, name, offset, &s, i);
@@ -23,6 +25,8 @@ static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *on
         }
     }
     for (size_t i = 0; i < 4 * sizeof wide / sizeof *wide; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
         ebb_norm_shape s = {wide[i / 4][0], wide[i / 4][1], wide[i / 4][2], 1e-5f, i & 1};
         one(k, name, offset, &s, i & 2);
         ebb_kcheck_done(k);
@@ -61,7 +65,7 @@ static adjoint results(kcheck *k, const ebb_norm_shape *s, const float *start, b
     size_t c = (size_t)s->channels;
     return (adjoint){.dx = ebb_kcheck_out(k, (size_t)s->pixels * c), .dshift = shifted ? ebb_kcheck_out(k, c) : NULL,
                      .dgamma = ebb_kcheck_copy(k, start, c), .dbeta = ebb_kcheck_copy(k, start, c),
-                     .scratch = ebb_kcheck_out(k, (ebb_norm_scratch(s) + 63) / 64 * 16)};
+                     .scratch = ebb_kcheck_scratch(k, ebb_norm_scratch(s))};
 }
 
 static void backward(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
@@ -118,7 +122,7 @@ static adjoint_bf16 results_bf16(kcheck *k, const ebb_norm_shape *s, const float
     return (adjoint_bf16){.dx = ebb_kcheck_out_bf16(k, (size_t)s->pixels * c),
                           .dshift = shifted ? ebb_kcheck_out(k, c) : NULL,
                           .dgamma = ebb_kcheck_copy(k, start, c), .dbeta = ebb_kcheck_copy(k, start, c),
-                          .scratch = ebb_kcheck_out(k, (ebb_norm_scratch_bf16(s) + 63) / 64 * 16)};
+                          .scratch = ebb_kcheck_scratch(k, ebb_norm_scratch_bf16(s))};
 }
 
 static void backward_bf16(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)

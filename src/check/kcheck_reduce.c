@@ -3,7 +3,7 @@
 
 #include "check/kcheck.h"
 
-enum { SMALL = 200 };
+enum { SMALL = 200, LARGE = 30 };
 
 static size_t length(kcheck *k, int i) { return i < SMALL ? (size_t)i : 500 + ebb_kcheck_below(k, 4000); }
 
@@ -14,7 +14,9 @@ static float *numbers(kcheck *k, size_t n, int i)
 
 void ebb_kcheck_REDUCE(kcheck *k, const char *name, size_t offset)
 {
-    for (int i = 0; i < SMALL + 10; i++) {
+    for (int i = 0; i < SMALL + LARGE; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
         size_t n = length(k, i);
         const float *x = numbers(k, n, i);
         float want = KCHECK_FN(REDUCE, k->spec, offset)(n, x), got = KCHECK_FN(REDUCE, k->fast, offset)(n, x);
@@ -25,7 +27,9 @@ void ebb_kcheck_REDUCE(kcheck *k, const char *name, size_t offset)
 
 void ebb_kcheck_DOT(kcheck *k, const char *name, size_t offset)
 {
-    for (int i = 0; i < SMALL + 10; i++) {
+    for (int i = 0; i < SMALL + LARGE; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
         size_t n = length(k, i);
         const float *x = numbers(k, n, i), *y = ebb_kcheck_in(k, n);
         float want = KCHECK_FN(DOT, k->spec, offset)(n, x, y), got = KCHECK_FN(DOT, k->fast, offset)(n, x, y);
@@ -49,8 +53,11 @@ void ebb_kcheck_COLSUM(kcheck *k, const char *name, size_t offset)
 {
     for (size_t cols = 0; cols < SMALL; cols++)
         for (size_t rows = 0; rows < 4; rows++)
-            colsum(k, name, offset, rows, cols, cols + rows % 3);
-    for (int i = 0; i < 20; i++) {
+            if (ebb_kcheck_next(k))
+                colsum(k, name, offset, rows, cols, cols + rows % 3);
+    for (int i = 0; i < 50; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
         size_t cols = 1 + ebb_kcheck_below(k, 150), rows = 4 + ebb_kcheck_below(k, 60);
         size_t ldx = cols + ebb_kcheck_below(k, 20);
         colsum(k, name, offset, rows, cols, ldx);
@@ -68,7 +75,9 @@ static float *scores(kcheck *k, size_t count, int i)
 
 void ebb_kcheck_SOFTMAX(kcheck *k, const char *name, size_t offset)
 {
-    for (int i = 1; i < SMALL + 10; i++) {
+    for (int i = 1; i < SMALL + LARGE; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
         size_t rows = i < SMALL ? (size_t)i % 4 : 2, n = length(k, i), count = rows * n;
         const float *x = scores(k, count, i);
         float scale = i % 5 ? 0.125f : -3.0f;
@@ -84,7 +93,9 @@ void ebb_kcheck_SOFTMAX(kcheck *k, const char *name, size_t offset)
 
 void ebb_kcheck_SOFTMAX_VJP(kcheck *k, const char *name, size_t offset)
 {
-    for (int i = 1; i < SMALL + 10; i++) {
+    for (int i = 1; i < SMALL + LARGE; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
         size_t rows = i < SMALL ? (size_t)i % 4 : 2, n = length(k, i), count = rows * n;
         const float *y = ebb_kcheck_in(k, count), *dy = numbers(k, count, i);
         float *want = ebb_kcheck_out(k, count), *got = ebb_kcheck_out(k, count), *self = ebb_kcheck_copy(k, dy, count);

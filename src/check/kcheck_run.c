@@ -1,7 +1,7 @@
 /* kcheck_run.c: walks the list of kernels.
  *
- * Each generator runs twice: with buffers that end at a page without access, and with buffers that start
- * right after one while denormals are flushed to zero.
+ * Each generator runs three times: with buffers that end at a page without access; with buffers that start right
+ * after one, while denormals are flushed to zero; and with buffers at any alignment.
  */
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -42,7 +42,7 @@ static const row rows[] = {
 #include "kernels.def"
 #undef KERNEL
 };
-enum { ROWS = sizeof rows / sizeof *rows };
+enum { ROWS = sizeof rows / sizeof *rows, PASSES = 3 };
 
 kcheck_row ebb_kcheck_row(int i)
 {
@@ -72,9 +72,11 @@ bool ebb_kcheck_run(kcheck *k, int i)
         return false;
     }
     k->worst = 0.0;
-    for (k->pass = 0; k->pass < 2; k->pass++) {
-        k->seed = 1000 * (uint64_t)i + (uint64_t)k->pass;
-        k->front = k->flush = k->pass == 1;
+    for (k->pass = k->inside ? KCHECK_INSIDE : 0; k->pass < PASSES; k->pass++) {
+        k->base = (uint64_t)(PASSES * i + k->pass) << 32;
+        k->number = 0;
+        k->place = (kcheck_place)k->pass;
+        k->flush = k->place == KCHECK_FIRST;
         mode_set(k->flush ? mode | FLUSH : mode & ~(uint64_t)FLUSH);
         rows[i].generate(k, rows[i].row.name, rows[i].offset);
         mode_set(mode);
