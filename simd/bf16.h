@@ -6,7 +6,7 @@
 #ifndef EBB_BF16_H
 #define EBB_BF16_H
 
-#include "simd.h"
+#include "conv_block.h"
 
 static inline size_t bf16_pairs(size_t k)
 {
@@ -22,6 +22,23 @@ static inline size_t bf16_panels(size_t columns)
 static inline size_t bf16_at(size_t k, size_t column)
 {
     return (k / 2 * EBB_PANEL + column) * 2 + k % 2;
+}
+
+/* Numbers of a pixel's row where conv_bf16 gathers them: kh runs of whole pairs. */
+static inline size_t bf16_row(const ebb_conv_shape *s)
+{
+    return 2 * s->kh * bf16_pairs((size_t)s->kw * s->ci);
+}
+
+/* Gathered this many at once. */
+#define BF16_CHUNK 16
+
+/* The blocks of conv_dx_bf16: channels of dy are filled up to whole pairs. */
+static inline conv_block bf16_block_in(const ebb_conv_shape *s)
+{
+    ebb_conv_shape even = *s;
+    even.co += s->co % 2;
+    return conv_block_in(&even);
 }
 
 /* Rows of A that gemm_bf16 takes at once: as many as fit into half of a small L2 as floats, and fill tiles. */

@@ -41,43 +41,69 @@ typedef struct conv_stride {
     ptrdiff_t picture, row, pixel;
 } conv_stride;
 
-/* The pixels of a block that run the same kernel columns. */
+/* The pixels of a block, and which part of the kernel each of them runs. */
 typedef struct conv_grid {
     int pics, rows, wide;
     conv_stride a, c;
     int first, step, high, taps;  /* row y's first kernel row meets row first + y * step of `high` */
     int columns;                  /* segments of k in a kernel row */
     ptrdiff_t a_tap, b_tap;       /* from one kernel row to the next */
+    /* Where pixels beside the picture take no part: pixel x's first column meets column left + x * step of `across`,
+     * which is 0 where they do. */
+    int left, across;
+    ptrdiff_t a_column, b_column;
 } conv_grid;
 
-/* Grid rows y..end-1 of all pictures, which meet the same kernel rows. */
-static inline size_t conv_run(tile_row *row, const conv_grid *d, conv_taps t, int y, int end)
+/* A run of rows or pixels that meet the same taps. */
+typedef struct conv_same {
+    conv_taps taps;
+    int begin, end;
+} conv_same;
+
+static inline conv_same conv_same_make(int begin, int count, int first, int step, int taps, int high)
+{
+    conv_same s = {conv_taps_make(first + begin * step, taps, high), begin, begin + 1};
+    for (; s.end < count; s.end++) {
+        conv_taps next = conv_taps_make(first + s.end * step, taps, high);
+        if (next.first != s.taps.first || next.count != s.taps.count)
+            break;
+    }
+    return s;
+}
+
+static inline conv_same conv_same_columns(const conv_grid *d, int begin)
+{
+    if (!d->across)
+        return (conv_same){{0, d->columns}, begin, d->wide};
+    return conv_same_make(begin, d->wide, d->left, d->step, d->columns, d->across);
+}
+
+/* Pixels x of rows y of all pictures. */
+static inline size_t conv_run(tile_row *row, const conv_grid *d, conv_same y, conv_same x)
 {
     size_t count = 0;
+    ptrdiff_t from = y.taps.first * d->a_tap + x.taps.first * d->a_column;
+    ptrdiff_t b = y.taps.first * d->b_tap + x.taps.first * d->b_column;
     for (int p = 0; p < d->pics; p++) {
-        for (int r = y; r < end; r++) {
-            ptrdiff_t a = p * d->a.picture + r * d->a.row + t.first * d->a_tap;
+        for (int r = y.begin; r < y.end; r++) {
+            ptrdiff_t a = p * d->a.picture + r * d->a.row + from;
             ptrdiff_t c = p * d->c.picture + r * d->c.row;
-            for (int x = 0; x < d->wide; x++)
-                row[count++] = (tile_row){a + x * d->a.pixel, c + x * d->c.pixel, t.first * d->b_tap,
-                                          t.count, d->columns};
+            for (int i = x.begin; i < x.end; i++)
+                row[count++] = (tile_row){a + i * d->a.pixel, c + i * d->c.pixel, b, y.taps.count, x.taps.count};
         }
     }
     return count;
 }
 
-/* Every pixel, those that meet the same kernel rows together. */
+/* Every pixel, those that meet the same taps together. */
 static inline size_t conv_rows(tile_row *row, const conv_grid *d)
 {
     size_t count = 0;
-    for (int y = 0, end; y < d->rows; y = end) {
-        conv_taps t = conv_taps_make(d->first + y * d->step, d->taps, d->high);
-        for (end = y + 1; end < d->rows; end++) {
-            conv_taps next = conv_taps_make(d->first + end * d->step, d->taps, d->high);
-            if (next.first != t.first || next.count != t.count)
-                break;
-        }
-        count += conv_run(row + count, d, t, y, end);
+    conv_same y = {.end = 0}, x;
+    while (y.end < d->rows) {
+        y = conv_same_make(y.end, d->rows, d->first, d->step, d->taps, d->high);
+        for (x.end = 0; x.end < d->wide; count += conv_run(row + count, d, y, x))
+            x = conv_same_columns(d, x.end);
     }
     return count;
 }

@@ -1,21 +1,29 @@
 /* gemm_bf16.tmpl.h: the matrix product of bfloat16 by the tile of tile_bf16.tmpl.h: a block of rows of A, as
  * tiles read them, meets all panels of B. */
 
+/* Rows of whole pairs: as far as B, and a zero where k is odd. */
+static void gemm_copy(pair_a *to, const ebb_bf16 *from, size_t k)
+{
+    pair_copy(to, from, k);
+    if (k % 2)
+        to[k] = 0;
+}
+
 static void gemm_block(const ebb_gemm_bf16_args *g, pair_a *block, size_t row, size_t rows)
 {
     tile_row at[GEMM_BF16_ROWS];
+    size_t c = row * g->ldc, pairs = bf16_pairs(g->k);
     for (size_t i = 0; i < rows; i++) {
-        at[i] = (tile_row){.a = i * g->k, .c = i * g->ldc, .outer = 1, .inner = 1};
-        pair_copy(block + i * g->k, g->a + (row + i) * g->lda, g->k);
+        at[i] = (tile_row){.a = 2 * i * pairs, .c = i * g->ldc, .outer = 1, .inner = 1};
+        gemm_copy(block + 2 * i * pairs, g->a + (row + i) * g->lda, g->k);
     }
-    size_t c = row * g->ldc;
     pair_job j = {
         .a = block, .a_unit = 1, .b = g->b, .c_f32 = g->c_f32,
         .c = g->c_f32 ? (void *)((float *)g->c + c) : (void *)((ebb_bf16 *)g->c + c),
         .bias = g->bias, .residual = g->residual ? g->residual + c : NULL,
-        .k = {.len = g->k, .a_pair = 2, .a_odd = 1},
+        .k = {.len = 2 * pairs, .a_pair = 2, .a_odd = 1},
     };
-    pair_panels(&j, bf16_pairs(g->k), g->n, at, rows);
+    pair_panels(&j, pairs, g->n, at, rows);
 }
 
 void EBB_INSTANCE(gemm_bf16)(const ebb_gemm_bf16_args *g, void *scratch)

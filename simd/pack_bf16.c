@@ -109,15 +109,18 @@ size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k)
 {
     (void)n;
     size_t rows = gemm_bf16_rows(k);
-    return conv_align((m < rows ? m : rows) * k * sizeof(float));
+    return conv_align((m < rows ? m : rows) * bf16_pairs(k) * 2 * sizeof(float));
 }
 
+/* [window, and rows that are gathered from it][panel of dy][tile rows]; an entry of a window has 4 bytes. */
 size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s)
 {
-    conv_block out = conv_block_out(s), in = conv_block_in(s);
+    conv_block out = conv_block_out(s), in = bf16_block_in(s);
     size_t pixels = max_size(max_size(out.pixels, in.pixels), CONV_PIXELS);
     size_t rows = max_size(pixels, (size_t)s->kh * s->kw * s->ci);
-    size_t blocks = conv_align(max_size(out.floats, in.floats) * sizeof(float)) +
-                    conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) + conv_align(rows * sizeof(tile_row));
+    size_t gathered = max_size(s->ci % 2 ? bf16_row(s) : 0, s->co % 2 ? s->co + 1 : 0) * pixels;
+    size_t window = max_size(out.floats, in.floats) + 2 * BF16_CHUNK + gathered;
+    size_t blocks = conv_align(window * sizeof(float)) + conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) +
+                    conv_align(rows * sizeof(tile_row));
     return max_size(blocks, amx_scratch(s));
 }

@@ -1,11 +1,13 @@
 /* pair_widen.h: pairs of bfloat16 multiplied in f32, for machines that have no instruction for it.
  *
- * A is widened once, when it is copied to where the tiles read it; of B, which streams by, the even numbers of a
- * vector of pairs are a shift and the odd ones a mask: two operations for TILE_ROWS fma. Two fma in the order
- * of k: the chain of simd/c.
+ * A is widened once, when it is copied to where the tiles read it; B, which streams by, is by shifts in registers:
+ * three for TILE_ROWS pairs of fma. Their order is that of k: the chain of simd/c.
  */
 typedef float pair_a;
 enum { PAIR_UNIT = 1 };
+
+/* Sums, a vector of B and one number of A fill 16 registers: keeps the compiler from loading more ahead. */
+#define PAIR_FENCE __asm__ volatile("" : : : "memory")
 
 static inline __attribute__((always_inline)) void
 pair_half(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *const *p, ptrdiff_t k, const vf *b)
@@ -16,7 +18,13 @@ pair_half(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *con
         TILE_UNROLL
         for (int v = 0; v < V; v++)
             s[r][v] = vf_fma(a, b[v], s[r][v]);
+        PAIR_FENCE;
     }
+}
+
+static inline __attribute__((always_inline)) vi pair_load(const ebb_bf16 *from)
+{
+    return vf_bits(vf_load((const float *)(const void *)from));
 }
 
 static inline __attribute__((always_inline)) void
@@ -24,16 +32,16 @@ pair_even(const int V, vf *b, const ebb_bf16 *from)
 {
     TILE_UNROLL
     for (int v = 0; v < V; v++)
-        b[v] = vi_float_bits(vi_shl(vf_bits(vf_load((const float *)(const void *)(from + 2 * v * VW))), 16));
+        b[v] = vi_float_bits(vi_shl(pair_load(from + 2 * v * VW), 16));
 }
 
+/* Not by a mask, which would be the seventeenth register of AVX2. */
 static inline __attribute__((always_inline)) void
 pair_odd(const int V, vf *b, const ebb_bf16 *from)
 {
     TILE_UNROLL
     for (int v = 0; v < V; v++)
-        b[v] = vi_float_bits(vi_and(vf_bits(vf_load((const float *)(const void *)(from + 2 * v * VW))),
-                                    vi_set1(0xFFFF0000)));
+        b[v] = vi_float_bits(vi_shl(vi_shr(pair_load(from + 2 * v * VW), 16), 16));
 }
 
 static inline __attribute__((always_inline)) void
@@ -57,6 +65,11 @@ pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *
 static inline void pair_fold(const int R, const int V, vf s[TILE_ROWS][TILE_VECS])
 {
     (void)R, (void)V, (void)s;
+}
+
+static inline void pair_put(ebb_bf16 *to, vf s)
+{
+    vf_store_bf16(to, s);
 }
 
 /* Numbers as tiles read them. */

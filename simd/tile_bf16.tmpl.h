@@ -7,6 +7,7 @@
  *   PAIR_UNIT      numbers of A in an entry of conv_dw's window
  *   pair_segment   one segment of k for the whole tile
  *   pair_fold      rows <-> sums, where these lie otherwise while they grow
+ *   pair_put       VW sums -> bfloat16
  *   pair_copy, pair_dw_row   numbers as tiles read them
  */
 #include <string.h>
@@ -39,54 +40,75 @@ typedef struct pair_job {
     void *c;
     bool c_f32, accumulate;                /* accumulate: of f32 only */
     pair_walk k;                           /* outer and inner: of each row */
+    bool touching;                         /* inner segments follow each other without a gap */
     size_t columns;
     const float *bias;                     /* NULL: none; and the residual, laid out as c */
     const ebb_bf16 *residual;
 } pair_job;
 
-/* R rows by V vectors; c: where sums are stored, and come from if they resume. */
+/* n <= VW sums -> C at `at`, columns from `column` on. */
 static inline __attribute__((always_inline)) void
-pair_chain(const int R, const int V, float *const *c, bool resume, const pair_a *const *a, const ebb_bf16 *b,
-           const pair_walk *w)
+pair_store(const pair_job *j, ptrdiff_t at, vf s, size_t column, const size_t n)
+{
+    if (j->bias)
+        s = vf_add(s, n == VW ? vf_load(j->bias + column) : vf_load_n(j->bias + column, n));
+    if (j->residual)
+        s = vf_add(s, n == VW ? vf_load_bf16(j->residual + at) : vf_load_bf16_n(j->residual + at, n));
+    if (j->c_f32)
+        vf_store_n((float *)j->c + at, s, n);
+    else if (n == VW)
+        pair_put((ebb_bf16 *)j->c + at, s);
+    else
+        vf_store_bf16_n((ebb_bf16 *)j->c + at, s, n);
+}
+
+/* R rows by V vectors from a column on; sum: (TILE_ROWS, TILE_WIDE), where sums come from and go to, or NULL: C. */
+static inline __attribute__((always_inline)) void
+pair_chain(const int R, const int V, const pair_job *j, const tile_row *rows, const pair_walk *w, size_t column,
+           float *sum)
 {
     vf s[TILE_ROWS][TILE_VECS];
     TILE_UNROLL
     for (int r = 0; r < R; r++) {
+        const float *from = sum ? sum + r * TILE_WIDE : (const float *)j->c + rows[r].c + column;
         TILE_UNROLL
         for (int v = 0; v < V; v++)
-            s[r][v] = resume ? vf_load(c[r] + v * VW) : vf_zero();
+            s[r][v] = j->accumulate ? vf_load(from + v * VW) : vf_zero();
     }
     pair_fold(R, V, s);
     for (size_t o = 0; o < w->outer; o++) {
         for (size_t i = 0; i < w->inner; i++) {
-            const ptrdiff_t begin = (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner;
-            const ebb_bf16 *q = b + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner;
-            const pair_a *p[TILE_ROWS];
+            const pair_a *a = j->a + (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner, *p[TILE_ROWS];
+            const ebb_bf16 *b = j->b + rows->b + 2 * column + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner;
             TILE_UNROLL
             for (int r = 0; r < R; r++)
-                p[r] = a[r] + begin;
+                p[r] = a + rows[r].a * j->a_unit;
             if (w->a_pair == 2)
-                pair_segment(R, V, s, p, q, w->len, 2, 1);
+                pair_segment(R, V, s, p, b, w->len, 2, 1);
             else
-                pair_segment(R, V, s, p, q, w->len, w->a_pair, w->a_odd);
+                pair_segment(R, V, s, p, b, w->len, w->a_pair, w->a_odd);
         }
     }
     pair_fold(R, V, s);
     TILE_UNROLL
     for (int r = 0; r < R; r++) {
         TILE_UNROLL
-        for (int v = 0; v < V; v++)
-            vf_store(c[r] + v * VW, s[r][v]);
+        for (int v = 0; v < V; v++) {
+            if (sum)
+                vf_store(sum + r * TILE_WIDE + v * VW, s[r][v]);
+            else
+                pair_store(j, rows[r].c + (ptrdiff_t)column + v * VW, s[r][v], column + v * VW, VW);
+        }
     }
 }
 
 /* One function per tile size, so that the sums are registers in each. */
-typedef void pair_fn(float *const *c, bool resume, const pair_a *const *a, const ebb_bf16 *b, const pair_walk *w);
+typedef void pair_fn(const pair_job *j, const tile_row *rows, const pair_walk *w, size_t column, float *sum);
 #define PAIR_FN(R, V)                                                                                          \
-    static void pair_##R##_##V(float *const *c, bool resume, const pair_a *const *a, const ebb_bf16 *b,        \
-                               const pair_walk *w)                                                             \
+    static void pair_##R##_##V(const pair_job *j, const tile_row *rows, const pair_walk *w, size_t column,     \
+                               float *sum)                                                                     \
     {                                                                                                          \
-        pair_chain(R, V, c, resume, a, b, w);                                                                  \
+        pair_chain(R, V, j, rows, w, column, sum);                                                             \
     }
 #if TILE_VECS == 2
 #define PAIR_COLUMNS(R) PAIR_FN(R, 1) PAIR_FN(R, 2)
@@ -104,43 +126,25 @@ typedef void pair_fn(float *const *c, bool resume, const pair_a *const *a, const
 PAIR_SIZES(PAIR_COLUMNS)
 static pair_fn *const pair_fns[TILE_ROWS][TILE_VECS] = {PAIR_SIZES(PAIR_ENTRY)};
 
-/* n <= VW sums -> C. */
-static inline void pair_store(const pair_job *j, ptrdiff_t at, vf s, size_t column, size_t n)
+/* One tile; where its last vector is not full, sums pass through memory. */
+static void pair_one(const pair_job *j, const tile_row *rows, int n, size_t column, size_t wide)
 {
-    if (j->bias)
-        s = vf_add(s, n == VW ? vf_load(j->bias + column) : vf_load_n(j->bias + column, n));
-    if (j->residual)
-        s = vf_add(s, n == VW ? vf_load_bf16(j->residual + at) : vf_load_bf16_n(j->residual + at, n));
-    if (j->c_f32)
-        vf_store_n((float *)j->c + at, s, n);
-    else if (n == VW)
-        vf_store_bf16((ebb_bf16 *)j->c + at, s);
-    else
-        vf_store_bf16_n((ebb_bf16 *)j->c + at, s, n);
-}
-
-/* One tile; sum: (TILE_ROWS, TILE_WIDE), where C itself cannot take the sums. */
-static void pair_one(const pair_job *j, const tile_row *rows, int n, float *sum, size_t column,
-                     size_t wide)
-{
-    bool direct = j->c_f32 && !j->bias && !j->residual && wide % VW == 0;
-    const pair_a *a[TILE_ROWS];
-    float *c[TILE_ROWS];
+    _Alignas(64) float sum[TILE_ROWS * TILE_WIDE];
+    bool direct = wide % VW == 0;
     pair_walk k = j->k;
     k.outer = rows->outer;
     k.inner = rows->inner;
-    for (int r = 0; r < n; r++) {
-        a[r] = j->a + rows[r].a * j->a_unit;
-        c[r] = direct ? (float *)j->c + rows[r].c + column : sum + r * TILE_WIDE;
-        if (!direct && j->accumulate)
-            memcpy(c[r], (float *)j->c + rows[r].c + column, wide * sizeof *sum);
+    if (j->touching) {
+        k.len *= k.inner;
+        k.inner = 1;
     }
-    pair_fns[n - 1][(wide - 1) / VW](c, j->accumulate, a, j->b + rows->b + 2 * column, &k);
-    for (int r = 0; r < n && !direct; r++) {
+    for (int r = 0; r < n && !direct && j->accumulate; r++)
+        memcpy(sum + r * TILE_WIDE, (float *)j->c + rows[r].c + column, wide * sizeof *sum);
+    pair_fns[n - 1][(wide - 1) / VW](j, rows, &k, column, direct ? NULL : sum);
+    for (int r = 0; r < n && !direct; r++)
         for (size_t i = 0; i < wide; i += VW)
-            pair_store(j, rows[r].c + (ptrdiff_t)(column + i), vf_load(c[r] + i), column + i,
+            pair_store(j, rows[r].c + (ptrdiff_t)(column + i), vf_load(sum + r * TILE_WIDE + i), column + i,
                        wide - i < VW ? wide - i : VW);
-    }
 }
 
 /* How many of the next rows share a tile. */
@@ -156,13 +160,12 @@ static inline int pair_take(const tile_row *r, size_t count)
 /* All rows by all columns. */
 static void pair_run(const pair_job *j, const tile_row *rows, size_t count)
 {
-    _Alignas(64) float sum[TILE_ROWS * TILE_WIDE] = {0};
     for (size_t column = 0; column < j->columns; column += TILE_WIDE) {
         size_t wide = j->columns - column < TILE_WIDE ? j->columns - column : TILE_WIDE;
         int n;
         for (size_t t = 0; t < count; t += n) {
             n = pair_take(rows + t, count - t);
-            pair_one(j, rows + t, n, sum, column, wide);
+            pair_one(j, rows + t, n, column, wide);
         }
     }
 }

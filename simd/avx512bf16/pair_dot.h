@@ -42,3 +42,8 @@ static inline void pair_fold(const int R, const int V, vf s[TILE_ROWS][TILE_VECS
 {
     (void)R, (void)V, (void)s;
 }
+
+static inline void pair_put(ebb_bf16 *to, vf s)
+{
+    _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh(s));
+}
