@@ -12,7 +12,7 @@
 
 #define WINO_POINTS 36
 #define WINO_PAD 16      /* floats between planes: lines of all planes must not meet in one set of the cache */
-#define WINO_TILES 64    /* of a block: fewer would read weights, and sums for dw, too often, more would leave the cache */
+#define WINO_TILES 64    /* of a block: fewer read weights, and dw's sums, too often; more leave the cache */
 
 /* The constants of the transforms: the points are 0, +-1/sqrt 2, +-sqrt 2 and infinity. Reciprocal points with
  * both signs (Alam et al. 2022) lose half as much as 0, +-1, +-2. */
@@ -49,7 +49,9 @@ typedef struct wino_block {
 
 static inline wino_block wino_block_make(const ebb_conv_shape *s)
 {
-    wino_block b = {.high = (s->oh + 3) / 4, .wide = (s->ow + 3) / 4, .in = wino_panels(s->ci), .out = wino_panels(s->co)};
+    wino_block b = {.high = (s->oh + 3) / 4, .wide = (s->ow + 3) / 4};
+    b.in = wino_panels(s->ci);
+    b.out = wino_panels(s->co);
     b.tiles = (size_t)s->n * b.high * b.wide;
     size_t blocks = (b.tiles + WINO_TILES - 1) / WINO_TILES;
     b.most = blocks ? (b.tiles + blocks - 1) / blocks : 0;

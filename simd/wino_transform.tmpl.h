@@ -205,7 +205,8 @@ static void wino_cotangent_tiles(const ebb_conv_shape *s, const wino_block *b, f
     size_t whole = s->co / VW * VW, rest = s->co % VW, panel = b->most * EBB_PANEL;
     for (size_t t = 0; t < count; t++, wino_at_next(&at, b)) {
         float *to = v + t * EBB_PANEL;
-        wino_gather(pixel, 4, dy + (size_t)at.n * s->oh * s->ow * s->co, s->oh, s->ow, s->co, 4 * at.y, 4 * at.x, zeros);
+        wino_gather(pixel, 4, dy + (size_t)at.n * s->oh * s->ow * s->co, s->oh, s->ow, s->co, 4 * at.y, 4 * at.x,
+                    zeros);
         for (size_t c = 0; c < whole; c += VW)
             wino_cotangent_vector(pixel, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->out_plane);
         if (rest)
