@@ -27,6 +27,13 @@ typedef struct tile_walk {
     ptrdiff_t b_outer, b_inner, b_step;
 } tile_walk;
 
+/* Memory that the next block reads: each tile asks for `step` bytes of it, so that it is in the second cache in
+ * time. Rows of A are too far apart for hardware to see them coming. */
+typedef struct tile_ahead {
+    const char *at, *end;
+    size_t step;
+} tile_ahead;
+
 typedef struct tile_job {
     const float *a, *b;
     float *c;
@@ -36,6 +43,7 @@ typedef struct tile_job {
     bool accumulate;                       /* chains start from C */
     float *sums;                           /* where chains in parts wait, tile after tile; NULL: one part */
     bool resume, pause;                    /* a part before this one; one after it */
+    tile_ahead ahead[2];                   /* of A and of B */
 } tile_job;
 
 /* One segment of k, of len > 0 steps; p: where rows end (an index that runs up to 0 saves a register). */
@@ -61,10 +69,10 @@ tile_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *
     } while (k);
 }
 
-/* R rows by V vectors; c: where sums (+ bias, unless NULL) are stored, and come from if they resume. */
+/* R rows by V vectors; c: where sums (+ bias + residual, unless NULL) are stored, and come from if they resume. */
 static inline __attribute__((always_inline)) void
 tile_chain(const int R, const int V, float *const *c, bool resume, const float *const *a, const float *b,
-           const tile_walk *w, const float *bias)
+           const tile_walk *w, const float *bias, const float *const *residual)
 {
     vf s[TILE_ROWS][TILE_VECS];
     TILE_UNROLL
@@ -93,6 +101,14 @@ tile_chain(const int R, const int V, float *const *c, bool resume, const float *
         for (int r = 0; r < R; r++)
             s[r][v] = vf_add(s[r][v], add);
     }
+    if (residual) {
+        TILE_UNROLL
+        for (int r = 0; r < R; r++) {
+            TILE_UNROLL
+            for (int v = 0; v < V; v++)
+                s[r][v] = vf_add(s[r][v], vf_load(residual[r] + v * VW));
+        }
+    }
     TILE_UNROLL
     for (int r = 0; r < R; r++) {
         TILE_UNROLL
@@ -103,12 +119,12 @@ tile_chain(const int R, const int V, float *const *c, bool resume, const float *
 
 /* One function per tile size, so that the sums are registers in each. */
 typedef void tile_fn(float *const *c, bool resume, const float *const *a, const float *b, const tile_walk *w,
-                     const float *bias);
+                     const float *bias, const float *const *residual);
 #define TILE_FN(R, V) \
     static void tile_##R##_##V(float *const *c, bool resume, const float *const *a, const float *b, \
-                               const tile_walk *w, const float *bias) \
+                               const tile_walk *w, const float *bias, const float *const *residual) \
     { \
-        tile_chain(R, V, c, resume, a, b, w, bias); \
+        tile_chain(R, V, c, resume, a, b, w, bias, residual); \
     }
 #if TILE_VECS == 2
 #define TILE_COLUMNS(R) TILE_FN(R, 1) TILE_FN(R, 2)
@@ -146,13 +162,13 @@ static inline void tile_end(const tile_job *j, ptrdiff_t at, const float *sum, s
                    count - i);
 }
 
-/* One tile; sum: (TILE_ROWS, TILE_WIDE), where C itself cannot take the sums. */
-static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum, size_t column,
-                     size_t wide)
+/* One tile; sum: (TILE_ROWS, TILE_WIDE), for where C itself cannot take the sums: a part of a vector would be
+ * written beyond it, or chains have parts and C is still the residual. */
+static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum, size_t column, size_t wide)
 {
-    bool direct = !j->residual && !j->sums && wide % VW == 0;
+    bool direct = !j->sums && wide % VW == 0;
     const float *bias = direct && j->bias ? j->bias + column : NULL;
-    const float *a[TILE_ROWS];
+    const float *a[TILE_ROWS], *residual[TILE_ROWS];
     float *c[TILE_ROWS];
     tile_walk k = j->k;
     k.outer = rows->outer;
@@ -160,10 +176,21 @@ static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum,
     for (int r = 0; r < n; r++) {
         a[r] = j->a + rows[r].a;
         c[r] = direct ? j->c + rows[r].c + column : sum + r * TILE_WIDE;
-        if (!direct && j->accumulate && !j->resume)
+        if (direct)
+            for (size_t i = 0; i < wide; i += 16)
+                __builtin_prefetch(c[r] + i, 1, 2);
+        else if (j->accumulate && !j->resume)
             memcpy(c[r], j->c + rows[r].c + column, wide * sizeof *sum);
     }
-    tile_fns[n - 1][(wide - 1) / VW](c, j->accumulate || j->resume, a, j->b + rows->b + column, &k, bias);
+    bool add = direct && j->residual;
+    for (int r = 0; r < n && add; r++) {
+        residual[r] = j->residual + rows[r].c + column;
+        if (residual[r] != c[r])
+            for (size_t i = 0; i < wide; i += 16)
+                __builtin_prefetch(residual[r] + i, 0, 2);
+    }
+    tile_fns[n - 1][(wide - 1) / VW](c, j->accumulate || j->resume, a, j->b + rows->b + column, &k, bias,
+                                     add ? residual : NULL);
     for (int r = 0; r < n && !direct && !j->pause; r++)
         tile_end(j, rows[r].c + (ptrdiff_t)column, c[r], column, wide);
 }
@@ -178,8 +205,23 @@ static inline int tile_take(const tile_row *r, size_t count)
     return n;
 }
 
+/* For `tiles` tiles to come. */
+static inline tile_ahead tile_ahead_make(const float *from, size_t floats, size_t tiles)
+{
+    size_t lines = (floats * sizeof *from + 63) / 64, each = (lines + tiles - 1) / tiles;
+    return (tile_ahead){(const char *)from, (const char *)(from + floats), each * 64};
+}
+
+static inline void tile_look_ahead(tile_ahead *t)
+{
+    const char *end = (size_t)(t->end - t->at) < t->step ? t->end : t->at + t->step;
+    for (; t->at < end; t->at += 64)
+        __builtin_prefetch(t->at, 0, 2);
+    t->at = end;
+}
+
 /* All rows by all columns. */
-static void tile_run(const tile_job *j, const tile_row *rows, size_t count)
+static void tile_run(tile_job *j, const tile_row *rows, size_t count)
 {
     _Alignas(64) float local[TILE_ROWS * TILE_WIDE];
     float *sum = j->sums ? j->sums : local;
@@ -188,6 +230,8 @@ static void tile_run(const tile_job *j, const tile_row *rows, size_t count)
         int n;
         for (size_t t = 0; t < count; t += n) {
             n = tile_take(rows + t, count - t);
+            tile_look_ahead(&j->ahead[0]);
+            tile_look_ahead(&j->ahead[1]);
             tile_one(j, rows + t, n, sum, column, wide);
             if (j->sums)
                 sum += TILE_ROWS * TILE_WIDE;
