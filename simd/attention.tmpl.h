@@ -5,10 +5,6 @@
  */
 #include "attention_tile.tmpl.h"
 
-enum { QUERIES = ATTENTION_QUERIES };
-
-VEC size_t attention_left(size_t i, size_t n) { return n - i < VW ? n - i : VW; }
-
 /* Rows x (count, d) -> columns y (d, QUERIES), times factor; zeros in columns that fill up a vector. */
 static void attention_columns(size_t count, size_t d, float *y, const float *x, size_t stride, float factor)
 {

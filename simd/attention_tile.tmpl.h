@@ -4,7 +4,8 @@
  *
  * Columns j are vectors: mostly one query a lane. A is read in place, one number for all lanes, so that neither
  * keys nor values are packed or transposed: A[r, k] lies at r step + k (by rows) or k step + r (by columns).
- * An instance includes vec_<isa>.h and defines ATTENTION_ROWS, rows of a register tile of two vectors.
+ * An instance includes vec_<isa>.h and defines ATTENTION_ROWS, rows of a register tile of two vectors. It may
+ * define ATTENTION_MAC(a, b, c), c + a b of what a 32-bit word holds, for words that are not floats.
  */
 #include "attention.h"
 #include "instances.h"
@@ -15,6 +16,14 @@
 #else
 #define ATTENTION_UNROLL _Pragma("GCC unroll 16")
 #endif
+
+#ifndef ATTENTION_MAC
+#define ATTENTION_MAC vf_fma
+#endif
+
+enum { QUERIES = ATTENTION_QUERIES };
+
+VEC size_t attention_left(size_t i, size_t n) { return n - i < VW ? n - i : VW; }
 
 typedef struct attention_product {
     size_t m, n, k;          /* n: readable and writable up to whole vectors */
@@ -55,7 +64,7 @@ attention_tile(const int R, const int V, const bool by_rows, const attention_pro
             vf av = vf_set1(by_rows ? row[r / 3][r % 3 * step] : a[r]);
             ATTENTION_UNROLL
             for (int v = 0; v < V; v++)
-                s[r][v] = vf_fma(av, bv[v], s[r][v]);
+                s[r][v] = ATTENTION_MAC(av, bv[v], s[r][v]);
         }
         ATTENTION_UNROLL
         for (int i = 0; i < (R + 2) / 3; i++)

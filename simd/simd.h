@@ -178,7 +178,8 @@ typedef void (*EBB_FN_CONV_DX_BF16)(const ebb_conv_shape *s, ebb_bf16 *dx, const
                                     const ebb_bf16 *residual, void *scratch);
 typedef void (*EBB_FN_CONV_DW_BF16)(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
                                     bool accumulate, void *scratch);
-/* As ATTENTION and ATTENTION_VJP; probabilities are rounded to bfloat16 before they are multiplied. */
+/* As ATTENTION and ATTENTION_VJP, in f32 with one rounding at the end; an ISA may round probabilities and their
+ * slopes to bfloat16 before it multiplies them. scratch: ebb_attention_scratch_bf16() bytes. */
 typedef void (*EBB_FN_ATTENTION_BF16)(const ebb_attention_shape *s, ebb_bf16 *o, float *lse, const ebb_bf16 *q,
                                       const ebb_bf16 *k, const ebb_bf16 *v, void *scratch);
 typedef void (*EBB_FN_ATTENTION_VJP_BF16)(const ebb_attention_shape *s, ebb_bf16 *dq, ebb_bf16 *dk, ebb_bf16 *dv,
@@ -246,5 +247,6 @@ size_t ebb_conv_scratch(const ebb_conv_shape *s);     /* conv, conv_dx, conv_dw 
 size_t ebb_norm_scratch(const ebb_norm_shape *s);
 size_t ebb_norm_scratch_bf16(const ebb_norm_shape *s);
 size_t ebb_attention_scratch(const ebb_attention_shape *s);   /* attention, attention_vjp */
+size_t ebb_attention_scratch_bf16(const ebb_attention_shape *s);
 
 #endif

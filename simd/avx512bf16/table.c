@@ -7,4 +7,6 @@ const ebb_kernels ebb_kernels_avx512bf16 = {
     .conv_bf16 = ebb_conv_bf16_avx512bf16,
     .conv_dx_bf16 = ebb_conv_dx_bf16_avx512bf16,
     .conv_dw_bf16 = ebb_conv_dw_bf16_avx512bf16,
+    .attention_bf16 = ebb_attention_bf16_avx512bf16,
+    .attention_vjp_bf16 = ebb_attention_vjp_bf16_avx512bf16,
 };
