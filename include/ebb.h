@@ -160,6 +160,23 @@ typedef struct ebb_speed_options {
 /* JSON with images_per_second (median), min, max, steps, batch, threads, ... */
 EBB_API ebb_status ebb_speed(ebb_context *ctx, const ebb_recipe *recipe, const ebb_speed_options *options, char **json);
 
+typedef struct ebb_check_options {
+    size_t size;
+    const char *cpu;             /* c, avx2, ...; NULL: each instruction set that this machine runs */
+    const char *kernel;          /* one of the list of kernels; NULL: all */
+    int sample;                  /* every so many cases; 0: every one */
+    /* Called now and then from the calling thread with what was done last and which part of the work is done
+     * (0 to 1); non-zero stops. */
+    int (*progress)(void *user, const char *kernel, double done);
+    void *user;
+} ebb_check_options;
+/* Runs every fast kernel beside the plain specification on this machine and compares the results: bit for bit, or
+ * within the bound that the list of kernels derives from the data. options may be NULL. JSON: {cases, compared,
+ * failures, stopped, seconds, rows: [{isa, kernel, exact, cases, compared, failures, message?}]}; a difference is
+ * no failure of this function, but counted in failures. A kernel that an instruction set takes over from an older
+ * one is run once. */
+EBB_API ebb_status ebb_check_kernels(ebb_context *ctx, const ebb_check_options *options, char **json);
+
 #ifdef __cplusplus
 }
 #endif

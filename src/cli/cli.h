@@ -24,7 +24,7 @@ typedef struct cli_command {
     void (*more_help)(FILE *out);                /* NULL: none */
 } cli_command;
 
-extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_recipes;
+extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_check, cli_recipes;
 
 /* ---- line.c: options and arguments ------------------------------------------------------------ */
 /* Options that every command has; members are set by cli_run. */

@@ -4,7 +4,7 @@
 expect 0 --version; prints 'ebb 0.'
 expect 0 --help; prints 'Usage: ebb COMMAND'
 expect 0 help; prints 'Usage: ebb COMMAND'
-for command in train sample info plan speed recipes; do
+for command in train sample info plan speed check recipes; do
     expect 0 $command --help; prints "Usage: ebb $command"; prints 'Examples:'; prints "  ebb $command"
     prints '--json'
     expect 0 help $command; prints "Usage: ebb $command"
@@ -40,6 +40,11 @@ expect 2 speed; says 'which recipe'
 expect 2 speed unet-s --train --eval; says 'one of them'
 expect 2 speed unet-s --precision f31; says 'f31'
 expect 2 plan; says 'which recipe'
+expect 2 check; says '--kernels'
+expect 2 check --kernels --isa avx3; says 'did you mean'
+expect 2 check --kernels --kernel exp_f33; says "did you mean 'exp_f32'"
+expect 2 check --kernels --sample -1; says '--sample'
+expect 2 check --kernels exp_f32; says 'exp_f32'
 expect 2 info; says 'about what'
 
 expect 0 recipes; prints 'digits'; prints 'unet-s'
@@ -48,6 +53,9 @@ expect 0 recipes --keys; prints 'train.steps'
 expect 0 recipes digits train.steps=7; prints '"steps": 7'
 expect 0 info cpu; prints 'threads'
 expect 0 info cpu --json; is_json
+
+expect 0 check --kernels --sample 50; prints 'failures: 0'; prints 'cases'
+expect 0 check --kernels --kernel exp_f32 --isa c --sample 5 --json; is_json; prints '"failures":0'
 
 # Output that cannot be written is an error, not a signal; a reader that went away too.
 "$EBB" recipes --keys >/dev/full 2>err
