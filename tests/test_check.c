@@ -147,7 +147,7 @@ static void test_public(void **state)
     o = (ebb_check_options){.size = sizeof o, .cpu = "avx3"};
     assert_int_equal(ebb_check_kernels(ctx, &o, &json), EBB_E_USAGE);
     assert_null(json);
-    o = (ebb_check_options){.size = sizeof o, .kernel = "sqrt"};
+    o = (ebb_check_options){.size = sizeof o, .kernel = "sqrt_f33"};
     assert_int_equal(ebb_check_kernels(ctx, &o, &json), EBB_E_USAGE);
     assert_non_null(strstr(ebb_message(ctx), "sqrt_f32"));
     ebb_context_free(ctx);

@@ -106,7 +106,8 @@ static ebb_status find_kernel(ebb_context *ctx, const char *name)
         if (!name || strcmp(name, names[count]) == 0)
             return EBB_OK;
     }
-    return ebb_fail(ctx, EBB_E_USAGE, "unknown kernel '%s'%s", name, ebb_suggest(name, names, count, near, sizeof near));
+    return ebb_fail(ctx, EBB_E_USAGE, "unknown kernel '%s'%s", name,
+                    ebb_suggest(name, names, count, near, sizeof near));
 }
 
 /* Fills items, or counts them when there are none. */
