@@ -108,12 +108,21 @@ VEC vf vf_load_bf16_n(const uint16_t *p, size_t n)
     memcpy(lane, p, n * sizeof *lane);
     return vf_load_bf16(lane);
 }
-VEC __m128i vec_narrow(vf v)
+/* The rounded number in the upper halves; of a NaN, nonsense. */
+VEC vi vec_round_bf16(vf v)
 {
     vi bits = vf_bits(v), odd = vi_and(vi_shr(bits, 16), vi_set1(1));
-    vi rounded = vi_add(bits, vi_add(odd, vi_set1(0x7FFF)));
-    bits = vf_bits(vf_select(vf_isnan(v), vi_float_bits(vi_or(bits, vi_set1(0x00400000))), vi_float_bits(rounded)));
-    bits = vi_shr(bits, 16);
+    return vi_add(bits, vi_add(odd, vi_set1(0x7FFF)));
+}
+/* With the NaN of v put right */
+VEC vi vec_quiet_bf16(vi rounded, vf v)
+{
+    vf quiet = vi_float_bits(vi_or(vf_bits(v), vi_set1(0x00400000)));
+    return vf_bits(vf_select(vf_isnan(v), quiet, vi_float_bits(rounded)));
+}
+VEC __m128i vec_narrow(vf v)
+{
+    vi bits = vi_shr(vec_quiet_bf16(vec_round_bf16(v), v), 16);
     return _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
 }
 VEC void vf_store_bf16(uint16_t *p, vf v) { _mm_storeu_si128((__m128i *)p, vec_narrow(v)); }
@@ -122,6 +131,36 @@ VEC void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
     uint16_t lane[8];
     vf_store_bf16(lane, v);
     memcpy(p, lane, n * sizeof *lane);
+}
+
+/* Two vectors at once: even and odd elements of p[0 .. 2 VW-1]. */
+VEC void vf_load_bf16_pair(const uint16_t *p, vf *even, vf *odd)
+{
+    vi both = _mm256_loadu_si256((const __m256i *)p);
+    *even = vi_float_bits(vi_shl(both, 16));
+    *odd = vi_float_bits(vi_and(both, vi_set1(0xFFFF0000u)));
+}
+VEC void vf_store_bf16_pair(uint16_t *p, vf even, vf odd)
+{
+    vi low = vec_round_bf16(even), high = vec_round_bf16(odd);
+    if (__builtin_expect(_mm256_movemask_ps(_mm256_cmp_ps(even, odd, _CMP_UNORD_Q)) != 0, 0)) {
+        low = vec_quiet_bf16(low, even);
+        high = vec_quiet_bf16(high, odd);
+    }
+    _mm256_storeu_si256((__m256i *)p, _mm256_blend_epi16(vi_shr(low, 16), high, 0xAA));
+}
+/* Elements of the vectors a, b in a row by even and odd places, and back. */
+VEC void vf_unzip(vf a, vf b, vf *even, vf *odd)
+{
+    vf low = _mm256_permute2f128_ps(a, b, 0x20), high = _mm256_permute2f128_ps(a, b, 0x31);
+    *even = _mm256_shuffle_ps(low, high, 0x88);
+    *odd = _mm256_shuffle_ps(low, high, 0xDD);
+}
+VEC void vf_zip(vf even, vf odd, vf *a, vf *b)
+{
+    vf low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
+    *a = _mm256_permute2f128_ps(low, high, 0x20);
+    *b = _mm256_permute2f128_ps(low, high, 0x31);
 }
 
 /* Lane sum folded by halving: lane j += lane j+4, then +2, then +1. */

@@ -87,15 +87,50 @@ VEC vf vf_load_bf16_n(const uint16_t *p, size_t n)
 {
     return vi_float_bits(vi_shl(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(vm_first(n), p)), 16));
 }
-VEC __m256i vec_narrow(vf v)
+/* The rounded number in the upper halves; of a NaN, nonsense. */
+VEC vi vec_round_bf16(vf v)
 {
-    vi bits = vf_bits(v), odd = vi_and(vi_shr(bits, 16), vi_set1(1));
-    vi rounded = vi_add(bits, vi_add(odd, vi_set1(0x7FFF)));
-    bits = _mm512_mask_mov_epi32(rounded, vf_isnan(v), vi_or(bits, vi_set1(0x00400000)));
-    return _mm512_cvtepi32_epi16(vi_shr(bits, 16));
+    vi bits = vf_bits(v), up = vi_add(bits, vi_set1(0x7FFF));
+    return _mm512_mask_add_epi32(up, _mm512_test_epi32_mask(bits, vi_set1(0x10000)), up, vi_set1(1));
 }
+/* With the NaN of v put right */
+VEC vi vec_quiet_bf16(vi rounded, vf v)
+{
+    return _mm512_mask_or_epi32(rounded, vf_isnan(v), vf_bits(v), vi_set1(0x00400000));
+}
+VEC __m256i vec_narrow(vf v) { return _mm512_cvtepi32_epi16(vi_shr(vec_quiet_bf16(vec_round_bf16(v), v), 16)); }
 VEC void vf_store_bf16(uint16_t *p, vf v) { _mm256_storeu_si256((__m256i *)p, vec_narrow(v)); }
 VEC void vf_store_bf16_n(uint16_t *p, vf v, size_t n) { _mm256_mask_storeu_epi16(p, vm_first(n), vec_narrow(v)); }
+
+/* Two vectors at once: even and odd elements of p[0 .. 2 VW-1]. */
+VEC void vf_load_bf16_pair(const uint16_t *p, vf *even, vf *odd)
+{
+    vi both = _mm512_loadu_si512(p);
+    *even = vi_float_bits(vi_shl(both, 16));
+    *odd = vi_float_bits(vi_and(both, vi_set1(0xFFFF0000u)));
+}
+VEC void vf_store_bf16_pair(uint16_t *p, vf even, vf odd)
+{
+    vi low = vec_round_bf16(even), high = vec_round_bf16(odd);
+    if (__builtin_expect(_mm512_cmp_ps_mask(even, odd, _CMP_UNORD_Q) != 0, 0)) {
+        low = vec_quiet_bf16(low, even);
+        high = vec_quiet_bf16(high, odd);
+    }
+    _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xAAAAAAAAu, vi_shr(low, 16), high));
+}
+/* Elements of the vectors a, b in a row by even and odd places, and back. */
+VEC void vf_unzip(vf a, vf b, vf *even, vf *odd)
+{
+    vi at = _mm512_slli_epi32(vi_iota(), 1);
+    *even = _mm512_permutex2var_ps(a, at, b);
+    *odd = _mm512_permutex2var_ps(a, vi_add(at, vi_set1(1)), b);
+}
+VEC void vf_zip(vf even, vf odd, vf *a, vf *b)
+{
+    vi at = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    *a = _mm512_permutex2var_ps(even, at, odd);
+    *b = _mm512_permutex2var_ps(even, vi_add(at, vi_set1(8)), odd);
+}
 
 /* Lane sum folded by halving: lane j += lane j+8, then +4, +2, +1. */
 VEC float vf_fold_add(vf a)

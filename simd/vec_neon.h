@@ -107,19 +107,44 @@ VEC vf vf_load_bf16_n(const uint16_t *p, size_t n)
         lane[i] = p[i];
     return vf_load_bf16(lane);
 }
-VEC void vf_store_bf16(uint16_t *p, vf v)
+/* The rounded number in the upper halves */
+VEC vi vec_round_bf16(vf v)
 {
     vi bits = vf_bits(v), odd = vi_and(vi_shr(bits, 16), vi_set1(1));
     vi rounded = vi_add(bits, vi_add(odd, vi_set1(0x7FFF)));
-    bits = vbslq_u32(vf_isnan(v), vi_or(bits, vi_set1(0x00400000)), rounded);
-    vst1_u16(p, vshrn_n_u32(bits, 16));
+    return vbslq_u32(vf_isnan(v), vi_or(bits, vi_set1(0x00400000)), rounded);
 }
+VEC void vf_store_bf16(uint16_t *p, vf v) { vst1_u16(p, vshrn_n_u32(vec_round_bf16(v), 16)); }
 VEC void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
 {
     uint16_t lane[4];
     vf_store_bf16(lane, v);
     for (size_t i = 0; i < n; i++)
         p[i] = lane[i];
+}
+
+/* Two vectors at once: even and odd elements of p[0 .. 2 VW-1]. */
+VEC void vf_load_bf16_pair(const uint16_t *p, vf *even, vf *odd)
+{
+    vi both = vreinterpretq_u32_u16(vld1q_u16(p));
+    *even = vi_float_bits(vi_shl(both, 16));
+    *odd = vi_float_bits(vi_and(both, vi_set1(0xFFFF0000u)));
+}
+VEC void vf_store_bf16_pair(uint16_t *p, vf even, vf odd)
+{
+    vi both = vsriq_n_u32(vec_round_bf16(odd), vec_round_bf16(even), 16);
+    vst1q_u16(p, vreinterpretq_u16_u32(both));
+}
+/* Elements of the vectors a, b in a row by even and odd places, and back. */
+VEC void vf_unzip(vf a, vf b, vf *even, vf *odd)
+{
+    *even = vuzp1q_f32(a, b);
+    *odd = vuzp2q_f32(a, b);
+}
+VEC void vf_zip(vf even, vf odd, vf *a, vf *b)
+{
+    *a = vzip1q_f32(even, odd);
+    *b = vzip2q_f32(even, odd);
 }
 
 /* Lane sum folded by halving: lane j += lane j+2, then +1. */
