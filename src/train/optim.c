@@ -3,6 +3,9 @@
  *
  * Everything goes in chunks of 64 Ki numbers, whose partial sums are added in order: threads change
  * nothing. The average warms up (keep = min(ema, (1+n)/(10+n))), so that early weights are forgotten.
+ *
+ * Packed weights are made after the sweep, by the plan's prepare: written in it, chunk by chunk, they would
+ * save one or two readings of the weights from memory, a tenth of what the two move.
  */
 #include <math.h>
 #include <string.h>
