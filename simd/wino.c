@@ -26,16 +26,17 @@ size_t ebb_wino_pack_dx_size(const ebb_conv_shape *s)
     return WINO_POINTS * wino_pack_plane(s->co, s->ci);
 }
 
-static size_t block_floats(const ebb_conv_shape *s)
+static size_t block_floats(const ebb_conv_shape *s, int passes)
 {
-    wino_block b = wino_block_make(s);
+    wino_block b = wino_block_make(s, passes);
     return b.zeros + WINO_POINTS * (b.in_plane + b.out_plane);
 }
 
 size_t ebb_wino_scratch(const ebb_conv_shape *s)
 {
     ebb_conv_shape adjoint = ebb_wino_adjoint(s);
-    size_t forward = block_floats(s), dx = block_floats(&adjoint);
-    size_t dw = forward + wino_panels(s->ci) * wino_panels(s->co) * WINO_PIECE;
-    return (dx > dw ? dx : dw) * sizeof(float);
+    size_t forward = block_floats(s, 1), dx = block_floats(&adjoint, 1);
+    size_t dw = block_floats(s, 2) + wino_panels(s->ci) * wino_panels(s->co) * WINO_PIECE;
+    size_t y = forward > dx ? forward : dx;
+    return (y > dw ? y : dw) * sizeof(float);
 }

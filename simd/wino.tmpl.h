@@ -123,7 +123,7 @@ static void wino_point(const ebb_conv_shape *s, const wino_block *b, float *m, c
 void EBB_INSTANCE(wino_f32)(const ebb_conv_shape *s, float *y, const float *x, const float *u, const float *bias,
                             const float *residual, void *scratch)
 {
-    wino_block b = wino_block_make(s);
+    wino_block b = wino_block_make(s, 1);
     float *zeros = scratch, *v = zeros + b.zeros, *m = v + WINO_POINTS * b.in_plane;
     size_t plane = wino_pack_plane(s->ci, s->co);
     memset(zeros, 0, b.zeros * sizeof *zeros);
@@ -159,7 +159,7 @@ static void wino_dw_block(const ebb_conv_shape *s, const wino_block *b, float *s
 void EBB_INSTANCE(wino_dw_f32)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy, bool accumulate,
                                void *scratch)
 {
-    wino_block b = wino_block_make(s);
+    wino_block b = wino_block_make(s, 2);
     float *zeros = scratch, *v = zeros + b.zeros, *w = v + WINO_POINTS * b.in_plane;
     float *sums = w + WINO_POINTS * b.out_plane;
     memset(zeros, 0, b.zeros * sizeof *zeros);

@@ -12,7 +12,8 @@
 
 #define WINO_POINTS 36
 #define WINO_PAD 16      /* floats between planes: lines of all planes must not meet in one set of the cache */
-#define WINO_TILES 64    /* of a block: fewer read weights, and dw's sums, too often; more leave the cache */
+#define WINO_FEWEST 16   /* tiles in a block */
+#define WINO_MOST 64
 
 /* The constants of the transforms: the points are 0, +-1/sqrt 2, +-sqrt 2 and infinity. Reciprocal points with
  * both signs (Alam et al. 2022) lose half as much as 0, +-1, +-2. */
@@ -47,13 +48,18 @@ typedef struct wino_block {
     size_t zeros;                /* floats that stand for pixels beside the picture */
 } wino_block;
 
-static inline wino_block wino_block_make(const ebb_conv_shape *s)
+/* passes: how often a block moves all of the products' ci co floats a point: 1, to read weights, or 2, to read
+ * and write the sums for dw. Planes are written and read: 2 (ci + co) floats a tile and point. Blocks are as small
+ * as makes the two equal, since planes that stay in the second cache cost next to nothing. */
+static inline wino_block wino_block_make(const ebb_conv_shape *s, int passes)
 {
     wino_block b = {.high = (s->oh + 3) / 4, .wide = (s->ow + 3) / 4};
     b.in = wino_panels(s->ci);
     b.out = wino_panels(s->co);
     b.tiles = (size_t)s->n * b.high * b.wide;
-    size_t blocks = (b.tiles + WINO_TILES - 1) / WINO_TILES;
+    b.most = passes * b.in * b.out * EBB_PANEL / (2 * (b.in + b.out));
+    b.most = b.most < WINO_FEWEST ? WINO_FEWEST : b.most > WINO_MOST ? WINO_MOST : b.most;
+    size_t blocks = (b.tiles + b.most - 1) / b.most;
     b.most = blocks ? (b.tiles + blocks - 1) / blocks : 0;
     b.in_plane = b.in * b.most * EBB_PANEL + WINO_PAD;
     b.out_plane = b.out * b.most * EBB_PANEL + WINO_PAD;
