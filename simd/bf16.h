@@ -41,6 +41,32 @@ static inline conv_block bf16_block_in(const ebb_conv_shape *s)
     return conv_block_in(&even);
 }
 
+/* Pixels of conv_dw_bf16's blocks: dw, which is large, passes through the cache once for each. */
+#define BF16_PIXELS 512
+
+/* conv_dw_bf16's window: [ci][picture][row][phase][wide], column x of the padded picture at (x mod stride,
+ * x / stride), so that the pixels of a pair are neighbours. Planes are an odd number of lines apart. */
+typedef struct bf16_planes {
+    int wide;
+    size_t row, picture, plane;
+} bf16_planes;
+
+static inline bf16_planes bf16_planes_make(const ebb_conv_shape *s, const conv_block *b)
+{
+    bf16_planes p = {.wide = s->ow + (s->kw - 1) / s->stride};
+    p.row = (size_t)p.wide * s->stride;
+    p.picture = b->high * p.row;
+    p.plane = ((b->pics * p.picture + BF16_CHUNK + 31) / 32 | 1) * 32;
+    return p;
+}
+
+/* Of a pointwise convolution it takes the pixels as one row, in pieces. */
+static inline ebb_conv_shape bf16_piece(const ebb_conv_shape *s, int pixels)
+{
+    int wide = pixels < BF16_PIXELS ? pixels : BF16_PIXELS;
+    return (ebb_conv_shape){1, 1, wide, s->ci, 1, wide, s->co, 1, 1, 1, 0, 0};
+}
+
 /* Rows of A that gemm_bf16 takes at once: as many as fit into half of a small L2 as floats, and fill tiles. */
 #define GEMM_BF16_ROWS 240
 static inline size_t gemm_bf16_rows(size_t k)

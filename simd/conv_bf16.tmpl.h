@@ -8,20 +8,28 @@
  * in a first layer, pixels get rows of their own, of whole pairs. The sums of dw wait in dw between blocks.
  */
 
-/* Picture rows y..y+high-1 as window rows, from column x on, zeros around them. skip: conv_dw's distance of the two
- * pixels of a pair, or 0. */
-static void conv_window(pair_a *window, const conv_block *b, int high, const ebb_bf16 *src, int h, int w, int c,
-                        int y, int x, int skip)
+/* Pixels x..x+wide-1 of a row of w, c channels each; zeros beside it. */
+static void conv_window_row(pair_a *to, const ebb_bf16 *row, int w, int c, int x, int wide)
 {
-    size_t pitch = b->pitch * (skip ? PAIR_UNIT : 1);
-    for (int r = 0; r < high; r++, window += pitch) {
-        const ebb_bf16 *row = src + (ptrdiff_t)(y + r) * w * c;
+    int left = x < 0 ? -x : 0, right = w - x < wide ? w - x : wide;
+    left = left < wide ? left : wide;
+    right = right > left ? right : left;
+    size_t begin = (size_t)left * c, end = (size_t)right * c;
+    memset(to, 0, begin * sizeof *to);
+    if (end > begin)
+        pair_copy(to + begin, row + (ptrdiff_t)(x + left) * c, end - begin);
+    memset(to + end, 0, ((size_t)wide * c - end) * sizeof *to);
+}
+
+/* Picture rows y..y+high-1 as window rows, from column x on, zeros around them. */
+static void conv_window(pair_a *window, const conv_block *b, int high, const ebb_bf16 *src, int h, int w, int c,
+                        int y, int x)
+{
+    for (int r = 0; r < high; r++, window += b->pitch) {
         if (y + r < 0 || y + r >= h)
-            memset(window, 0, pitch * sizeof *window);
-        else if (skip)
-            pair_dw_row(window, row, w, c, x, b->wide, skip);
+            memset(window, 0, b->pitch * sizeof *window);
         else
-            pair_row(window, row, w, c, x, b->wide);
+            conv_window_row(window, src + (size_t)(y + r) * w * c, w, c, x, b->wide);
     }
 }
 
@@ -75,7 +83,7 @@ static conv_form conv_form_window(const ebb_conv_shape *s, const conv_block *b, 
                  .first = at->y * s->stride - s->pad_top, .step = s->stride, .high = s->h, .taps = s->kh,
                  .columns = s->kw, .a_tap = b->pitch, .b_tap = s->kw * tap,
                  .left = -s->pad_left, .across = s->w, .a_column = ci, .b_column = tap},
-        .k = {.len = ci, .a_outer = b->pitch, .a_inner = ci, .a_pair = 2, .a_odd = 1, .b_outer = s->kw * tap,
+        .k = {.len = ci, .a_outer = b->pitch, .a_inner = ci, .b_outer = s->kw * tap,
               .b_inner = tap},
         .a = a,
     };
@@ -87,7 +95,7 @@ static conv_form conv_form_rows(const ebb_conv_shape *s, const conv_at *at, cons
     ptrdiff_t row = (ptrdiff_t)bf16_row(s);
     return (conv_form){
         .grid = {.a = {at->rows * s->ow * row, s->ow * row, row}, .high = 1, .taps = 1, .columns = 1},
-        .k = {.len = row, .a_pair = 2, .a_odd = 1},
+        .k = {.len = row},
         .a = a,
     };
 }
@@ -119,7 +127,7 @@ static void conv_block_run(const ebb_conv_shape *s, const conv_at *at, const con
     f->grid.c = (conv_stride){co * s->ow * s->oh, co * s->ow, co};
     ptrdiff_t begin = at->n * f->grid.c.picture + at->y * f->grid.c.row;
     pair_job j = {
-        .a = f->a, .a_unit = 1, .b = w, .c = y + begin, .k = f->k, .touching = true, .bias = bias,
+        .a = f->a, .b = w, .c = y + begin, .k = f->k, .touching = true, .bias = bias,
         .residual = residual ? residual + begin : NULL,
     };
     pair_panels(&j, s->kh * bf16_pairs((size_t)s->kw * s->ci), s->co, m->rows, conv_rows(m->rows, &f->grid));
@@ -138,7 +146,7 @@ void EBB_INSTANCE(conv_bf16)(const ebb_conv_shape *shape, ebb_bf16 *y, const ebb
     do {
         for (int p = 0; p < at.pics; p++)
             conv_window(m.window + p * b.picture, &b, (at.rows - 1) * s.stride + s.kh,
-                        x + (at.n + p) * picture, s.h, s.w, s.ci, at.y * s.stride - s.pad_top, -s.pad_left, 0);
+                        x + (at.n + p) * picture, s.h, s.w, s.ci, at.y * s.stride - s.pad_top, -s.pad_left);
         if (gather)
             conv_gather(&s, &b, &at, m.window + floats, m.window);
         conv_form f = gather ? conv_form_rows(&s, &at, m.window + floats) : conv_form_window(&s, &b, &at, m.window);
@@ -160,9 +168,9 @@ static void conv_dx_phase(const ebb_conv_shape *s, const conv_block *b, const co
     };
     ptrdiff_t begin = at->n * grid.c.picture + ((ptrdiff_t)y.first * s->w + x.first) * ci;
     pair_job j = {
-        .a = m->window + y.skip * grid.a.row + x.skip * grid.a.pixel, .a_unit = 1, .b = w, .c = dx + begin,
+        .a = m->window + y.skip * grid.a.row + x.skip * grid.a.pixel, .b = w, .c = dx + begin,
         .residual = residual ? residual + begin : NULL,
-        .k = {.len = co, .a_outer = grid.a_tap, .a_inner = co, .a_pair = 2, .a_odd = 1, .b_outer = grid.b_tap,
+        .k = {.len = co, .a_outer = grid.a_tap, .a_inner = co, .b_outer = grid.b_tap,
               .b_inner = skip * tap},
         .touching = skip == 1,
     };
@@ -207,30 +215,111 @@ void EBB_INSTANCE(conv_dx_bf16)(const ebb_conv_shape *s, ebb_bf16 *dx, const ebb
     EBB_INSTANCE(conv_bf16)(&flat, dx, dy, w, NULL, residual, scratch);
 }
 
+/* ---- dw ---------------------------------------------------------------------------------------- */
+/* n pixels (step numbers apart) of m channels -> m planes of VW pixels, zeros after n. */
+static inline __attribute__((always_inline)) void
+conv_transpose_block(pair_a *to, size_t plane, const ebb_bf16 *from, size_t step, const size_t n, const size_t m)
+{
+    vf r[VW];
+    TILE_UNROLL
+    for (size_t i = 0; i < VW; i++)
+        r[i] = i >= n ? vf_zero() : m == VW ? vf_load_bf16(from + i * step) : vf_load_bf16_n(from + i * step, m);
+    vf_transpose(r);
+    TILE_UNROLL
+    for (size_t i = 0; i < VW; i++)
+        if (i < m)
+            pair_put_a(to + i * plane, r[i]);
+}
+
+/* n pixels of c channels -> c planes. The zeros of the last store may reach what comes after in a plane, and is
+ * written after. */
+static void conv_transpose(pair_a *to, size_t plane, const ebb_bf16 *from, size_t step, size_t n, size_t c)
+{
+    for (size_t i = 0; i < c; i += VW) {
+        size_t m = c - i < VW ? c - i : VW;
+        for (size_t x = 0; x < n; x += VW) {
+            size_t k = n - x < VW ? n - x : VW;
+            if (k == VW && m == VW)
+                conv_transpose_block(to + i * plane + x, plane, from + x * step + i, step, VW, VW);
+            else
+                conv_transpose_block(to + i * plane + x, plane, from + x * step + i, step, k, m);
+        }
+    }
+}
+
+/* A row of the picture into its place in all planes. */
+static void conv_planes_row(const ebb_conv_shape *s, const bf16_planes *p, pair_a *to, const ebb_bf16 *row)
+{
+    for (int f = 0; f < s->stride; f++, to += p->wide) {
+        int first = f - s->pad_left;     /* of the picture's columns, with phase f */
+        if (first < 0)
+            first += (-first + s->stride - 1) / s->stride * s->stride;
+        int at = (first + s->pad_left) / s->stride, left = (s->w - first + s->stride - 1) / s->stride;
+        int n = left < p->wide - at ? left : p->wide - at;
+        if (first < s->w && n > 0)
+            conv_transpose(to + at, p->plane, row + (size_t)first * s->ci, (size_t)s->stride * s->ci, n, s->ci);
+    }
+}
+
+/* The block's part of x: picture rows only, as no chain reads others. */
+static void conv_planes(const ebb_conv_shape *s, const bf16_planes *p, const conv_at *at, pair_a *window,
+                        const ebb_bf16 *x)
+{
+    int y = at->y * s->stride - s->pad_top;
+    conv_taps inside = conv_taps_make(y, (at->rows - 1) * s->stride + s->kh, s->h);
+    for (int i = 0; i < at->pics; i++)
+        for (int r = inside.first; r < inside.first + inside.count; r++)
+            conv_planes_row(s, p, window + i * p->picture + r * p->row,
+                            x + ((size_t)(at->n + i) * s->h + y + r) * s->w * s->ci);
+}
+
+/* Rows (kh)(kw ci) of dw; b_row: of B in an output row. */
+static size_t conv_planes_rows(tile_row *row, const ebb_conv_shape *s, const bf16_planes *p, const conv_at *at,
+                               ptrdiff_t b_row)
+{
+    size_t count = 0;
+    for (int a = 0; a < s->kh; a++) {
+        conv_taps t = conv_dw_range(s, at, a);
+        for (int b = 0; b < s->kw; b++) {
+            ptrdiff_t from = (a + t.first * s->stride) * p->row + b % s->stride * p->wide + b / s->stride;
+            for (int c = 0; c < s->ci; c++, count++)
+                row[count] = (tile_row){from + c * p->plane, count * s->co, t.first * b_row, at->pics, t.count};
+        }
+    }
+    return count;
+}
+
 /* Columns of the block's dy in pairs of pixels, zero filled. dy: (rows, wide, co). */
 static void conv_dy_panel(ebb_bf16 *panel, const ebb_bf16 *dy, size_t rows, int wide, int co, size_t columns)
 {
-    for (size_t r = 0; r < rows; r++, dy += (size_t)wide * co) {
-        for (int i = 0; i < wide; i += 2, panel += 2 * EBB_PANEL) {
-            const ebb_bf16 *even = dy + (size_t)i * co;
-            pair_zip(panel, even, i + 1 < wide ? even + co : NULL, columns);
-            memset(panel + 2 * columns, 0, (EBB_PANEL - columns) * 2 * sizeof *panel);
+    for (size_t i = 0; i < rows * wide; i += 2, panel += 2 * EBB_PANEL, dy += 2 * co) {
+        bool single = i % wide + 1 == (size_t)wide;   /* the last of a row */
+        for (size_t c = 0; c < EBB_PANEL; c += VW) {
+            size_t n = c + VW <= columns ? VW : c < columns ? columns - c : 0;
+            const ebb_bf16 *even = dy + c;
+            vf a = n == VW ? vf_load_bf16(even) : vf_load_bf16_n(even, n);
+            vf b = single ? vf_zero() : n == VW ? vf_load_bf16(even + co) : vf_load_bf16_n(even + co, n);
+            vi pair = vi_or(vi_shr(vf_bits(a), 16), vf_bits(b));
+            vf_store((float *)(void *)(panel + 2 * c), vi_float_bits(pair));
+        }
+        if (single) {
+            i--;
+            dy -= co;
         }
     }
 }
 
 /* One block; dy: its first pixel. */
-static void conv_dw_block(const ebb_conv_shape *s, const conv_block *b, const conv_at *at, const conv_scratch *m,
+static void conv_dw_block(const ebb_conv_shape *s, const bf16_planes *p, const conv_at *at, const conv_scratch *m,
                           float *dw, const ebb_bf16 *dy, bool accumulate)
 {
     size_t row = bf16_pairs(s->ow) * 2 * EBB_PANEL;
-    ptrdiff_t pixel = (ptrdiff_t)s->stride * s->ci * PAIR_UNIT;
     pair_job j = {
-        .a = m->window, .a_unit = PAIR_UNIT, .b = m->panel, .c_f32 = true, .accumulate = accumulate,
-        .k = {.len = s->ow, .a_outer = b->picture * PAIR_UNIT, .a_inner = s->stride * b->pitch * PAIR_UNIT,
-              .a_pair = 2 * pixel, .a_odd = pixel, .b_outer = at->rows * row, .b_inner = row},
+        .a = m->window, .b = m->panel, .c_f32 = true, .accumulate = accumulate,
+        .k = {.len = s->ow, .a_outer = p->picture, .a_inner = s->stride * p->row, .b_outer = at->rows * row,
+              .b_inner = row},
     };
-    size_t count = conv_dw_rows(m->rows, s, b, at, row);
+    size_t count = conv_planes_rows(m->rows, s, p, at, row);
     for (int o = 0; o < s->co; o += EBB_PANEL) {
         j.columns = s->co - o < EBB_PANEL ? s->co - o : EBB_PANEL;
         j.c = dw + o;
@@ -239,22 +328,20 @@ static void conv_dw_block(const ebb_conv_shape *s, const conv_block *b, const co
     }
 }
 
-/* All blocks of pictures that begin with nothing yet in dw, unless accumulate. */
+/* All blocks; the first one writes dw, unless accumulate. */
 static void conv_dw_blocks(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
                            bool accumulate, void *scratch)
 {
-    conv_block b = conv_block_out(s);
+    conv_block b = conv_block_of(s, BF16_PIXELS);
+    bf16_planes p = bf16_planes_make(s, &b);
     size_t panel = (size_t)b.pics * b.rows * bf16_pairs(s->ow) * 2 * EBB_PANEL;
-    conv_scratch m = conv_carve(b.floats * PAIR_UNIT, panel, scratch);
-    size_t picture = (size_t)s->h * s->w * s->ci;
+    conv_scratch m = conv_carve(s->ci * p.plane, panel, scratch);
+    memset(m.window, 0, s->ci * p.plane * sizeof *m.window);
     conv_at at = {0, b.pics, 0, b.rows};
     do {
         size_t first = ((size_t)at.n * s->oh + at.y) * s->ow;
-        for (int p = 0; p < at.pics; p++)
-            conv_window(m.window + p * b.picture * PAIR_UNIT, &b, (at.rows - 1) * s->stride + s->kh,
-                        x + (at.n + p) * picture, s->h, s->w, s->ci, at.y * s->stride - s->pad_top, -s->pad_left,
-                        s->stride);
-        conv_dw_block(s, &b, &at, &m, dw, dy + first * s->co, accumulate || first > 0);
+        conv_planes(s, &p, &at, m.window, x);
+        conv_dw_block(s, &p, &at, &m, dw, dy + first * s->co, accumulate || first > 0);
     } while (conv_next(&at, &b, s->n, s->oh));
 }
 
@@ -266,10 +353,8 @@ void EBB_INSTANCE(conv_dw_bf16)(const ebb_conv_shape *s, float *dw, const ebb_bf
         conv_dw_blocks(s, dw, x, dy, accumulate, scratch);
         return;
     }
-    /* pixels as one row a block: long segments */
-    for (int p = 0; p < flat.h; p += CONV_PIXELS) {
-        int wide = flat.h - p < CONV_PIXELS ? flat.h - p : CONV_PIXELS;
-        ebb_conv_shape row = {1, 1, wide, s->ci, 1, wide, s->co, 1, 1, 1, 0, 0};
-        conv_dw_blocks(&row, dw, x + (size_t)p * s->ci, dy + (size_t)p * s->co, accumulate || p > 0, scratch);
+    for (int p = 0; p < flat.h; p += BF16_PIXELS) {
+        ebb_conv_shape piece = bf16_piece(s, flat.h - p);
+        conv_dw_blocks(&piece, dw, x + (size_t)p * s->ci, dy + (size_t)p * s->co, accumulate || p > 0, scratch);
     }
 }

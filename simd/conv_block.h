@@ -28,14 +28,14 @@ typedef struct conv_block {
     size_t pixels;
 } conv_block;
 
-/* Blocks of an ny x nx grid of pixels that each read reach_y x reach_x pixels of c channels, step
+/* Blocks of about so many pixels of an ny x nx grid that each read reach_y x reach_x pixels of c channels, step
  * pixels after those of the neighbour. */
-static inline conv_block conv_block_make(int n, int ny, int nx, int step, int reach_y, int reach_x, int c)
+static inline conv_block conv_block_make(int pixels, int n, int ny, int nx, int step, int reach_y, int reach_x, int c)
 {
     conv_block b;
-    b.rows = CONV_PIXELS / nx;
+    b.rows = pixels / nx;
     b.rows = b.rows < 1 ? 1 : b.rows > ny ? ny : b.rows;
-    b.pics = b.rows < ny ? 1 : CONV_PIXELS / nx / ny;
+    b.pics = b.rows < ny ? 1 : pixels / nx / ny;
     b.pics = b.pics < 1 ? 1 : b.pics > n ? n : b.pics;
     b.high = (b.rows - 1) * step + reach_y;
     b.wide = (nx - 1) * step + reach_x;
@@ -47,9 +47,14 @@ static inline conv_block conv_block_make(int n, int ny, int nx, int step, int re
 }
 
 /* conv and conv_dw: the grid is the output. */
+static inline conv_block conv_block_of(const ebb_conv_shape *s, int pixels)
+{
+    return conv_block_make(pixels, s->n, s->oh, s->ow, s->stride, s->kh, s->kw, s->ci);
+}
+
 static inline conv_block conv_block_out(const ebb_conv_shape *s)
 {
-    return conv_block_make(s->n, s->oh, s->ow, s->stride, s->kh, s->kw, s->ci);
+    return conv_block_of(s, CONV_PIXELS);
 }
 
 /* conv_dx: input pixel i meets tap a only if i + pad - a = stride * t - stride * j with phase
@@ -69,7 +74,7 @@ static inline conv_block conv_block_in(const ebb_conv_shape *s)
 {
     conv_phase y = conv_phase_make(s->h, s->pad_top, s->kh, s->stride);
     conv_phase x = conv_phase_make(s->w, s->pad_left, s->kw, s->stride);
-    return conv_block_make(s->n, y.count, x.count, 1, y.taps, x.taps, s->co);
+    return conv_block_make(CONV_PIXELS, s->n, y.count, x.count, 1, y.taps, x.taps, s->co);
 }
 
 /* Kernel rows that meet a row of the picture, first tap at row y of `high` rows: the others take no

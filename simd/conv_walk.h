@@ -128,24 +128,27 @@ static inline conv_range conv_range_make(int size, int pad, int kernel, int stri
                         phase < kernel ? (kernel - phase + stride - 1) / stride : 0};
 }
 
-/* Rows (kh)(kw ci) of dw; of a block, kernel row a runs over the output rows at which it meets the
- * picture. b_row: of B in an output row. */
+/* Output rows of a block at which kernel row a meets the picture. */
+static inline conv_taps conv_dw_range(const ebb_conv_shape *s, const conv_at *at, int a)
+{
+    int low = s->pad_top - a, high = s->h - 1 + s->pad_top - a;
+    low = (low > 0 ? (low + s->stride - 1) / s->stride : 0) - at->y;
+    high = (high < 0 ? -1 : high / s->stride) - at->y;
+    low = low < 0 ? 0 : low;
+    high = high >= at->rows ? at->rows - 1 : high;
+    return high < low ? (conv_taps){0, 0} : (conv_taps){low, high - low + 1};
+}
+
+/* Rows (kh)(kw ci) of dw. b_row: of B in an output row. */
 static inline size_t conv_dw_rows(tile_row *row, const ebb_conv_shape *s, const conv_block *b, const conv_at *at,
                                   ptrdiff_t b_row)
 {
     size_t count = 0, run = (size_t)s->kw * s->ci;
     for (int a = 0; a < s->kh; a++) {
-        int low = s->pad_top - a, high = s->h - 1 + s->pad_top - a;
-        low = (low > 0 ? (low + s->stride - 1) / s->stride : 0) - at->y;
-        high = (high < 0 ? -1 : high / s->stride) - at->y;
-        low = low < 0 ? 0 : low;
-        high = high >= at->rows ? at->rows - 1 : high;
-        if (high < low)
-            low = 0, high = -1;
-        ptrdiff_t from = (a + low * s->stride) * (ptrdiff_t)b->pitch;
+        conv_taps t = conv_dw_range(s, at, a);
+        ptrdiff_t from = (a + t.first * s->stride) * (ptrdiff_t)b->pitch;
         for (size_t r = 0; r < run; r++)
-            row[count++] = (tile_row){from + r, (a * run + r) * s->co, low * b_row, at->pics,
-                                      high - low + 1};
+            row[count++] = (tile_row){from + r, (a * run + r) * s->co, t.first * b_row, at->pics, t.count};
     }
     return count;
 }

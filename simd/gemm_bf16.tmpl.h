@@ -18,10 +18,10 @@ static void gemm_block(const ebb_gemm_bf16_args *g, pair_a *block, size_t row, s
         gemm_copy(block + 2 * i * pairs, g->a + (row + i) * g->lda, g->k);
     }
     pair_job j = {
-        .a = block, .a_unit = 1, .b = g->b, .c_f32 = g->c_f32,
+        .a = block, .b = g->b, .c_f32 = g->c_f32,
         .c = g->c_f32 ? (void *)((float *)g->c + c) : (void *)((ebb_bf16 *)g->c + c),
         .bias = g->bias, .residual = g->residual ? g->residual + c : NULL,
-        .k = {.len = 2 * pairs, .a_pair = 2, .a_odd = 1},
+        .k = {.len = 2 * pairs},
     };
     pair_panels(&j, pairs, g->n, at, rows);
 }

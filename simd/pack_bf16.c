@@ -8,7 +8,7 @@
 #include "amx/plan.h"
 #include "bf16.h"
 #include "c/scalar.h"
-#include "conv_block.h"
+#include "conv_walk.h"
 
 enum { PAIR = EBB_PANEL * 2 };  /* numbers in a pair of rows */
 
@@ -112,14 +112,24 @@ size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k)
     return conv_align((m < rows ? m : rows) * bf16_pairs(k) * 2 * sizeof(float));
 }
 
+/* Numbers of conv_dw's window. */
+static size_t planes(const ebb_conv_shape *s)
+{
+    ebb_conv_shape flat = *s;
+    if (conv_pointwise(s, &flat))
+        flat = bf16_piece(s, flat.h);
+    conv_block b = conv_block_of(&flat, BF16_PIXELS);
+    return s->ci * bf16_planes_make(&flat, &b).plane;
+}
+
 /* [window, and rows that are gathered from it][panel of dy][tile rows]; an entry of a window has 4 bytes. */
 size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s)
 {
     conv_block out = conv_block_out(s), in = bf16_block_in(s);
-    size_t pixels = max_size(max_size(out.pixels, in.pixels), CONV_PIXELS);
+    size_t pixels = max_size(max_size(conv_block_of(s, BF16_PIXELS).pixels, in.pixels), BF16_PIXELS);
     size_t rows = max_size(pixels, (size_t)s->kh * s->kw * s->ci);
     size_t gathered = max_size(s->ci % 2 ? bf16_row(s) : 0, s->co % 2 ? s->co + 1 : 0) * pixels;
-    size_t window = max_size(out.floats, in.floats) + 2 * BF16_CHUNK + gathered;
+    size_t window = max_size(max_size(out.floats, in.floats) + 2 * BF16_CHUNK + gathered, planes(s));
     size_t blocks = conv_align(window * sizeof(float)) + conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) +
                     conv_align(rows * sizeof(tile_row));
     return max_size(blocks, amx_scratch(s));

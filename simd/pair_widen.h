@@ -4,7 +4,6 @@
  * three for TILE_ROWS pairs of fma. Their order is that of k: the chain of simd/c.
  */
 typedef float pair_a;
-enum { PAIR_UNIT = 1 };
 
 /* Sums, a vector of B and one number of A fill 16 registers: keeps the compiler from loading more ahead. */
 #define PAIR_FENCE __asm__ volatile("" : : : "memory")
@@ -45,16 +44,15 @@ pair_odd(const int V, vf *b, const ebb_bf16 *from)
 }
 
 static inline __attribute__((always_inline)) void
-pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *const *p, const ebb_bf16 *b,
-             size_t len, const ptrdiff_t a_pair, const ptrdiff_t a_odd)
+pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const float *const *p, ptrdiff_t k,
+             const ebb_bf16 *b, size_t len)
 {
     vf half[TILE_VECS];
-    ptrdiff_t k = 0;
-    for (size_t i = len / 2; i; i--, k += a_pair, b += 2 * EBB_PANEL) {
+    for (size_t i = len / 2; i; i--, k += 2, b += 2 * EBB_PANEL) {
         pair_even(V, half, b);
         pair_half(R, V, s, p, k, half);
         pair_odd(V, half, b);
-        pair_half(R, V, s, p, k + a_odd, half);
+        pair_half(R, V, s, p, k + 1, half);
     }
     if (len % 2) {
         pair_even(V, half, b);
@@ -72,6 +70,11 @@ static inline void pair_put(ebb_bf16 *to, vf s)
     vf_store_bf16(to, s);
 }
 
+static inline void pair_put_a(float *to, vf s)
+{
+    vf_store(to, s);
+}
+
 /* Numbers as tiles read them. */
 static void pair_copy(float *to, const ebb_bf16 *from, size_t n)
 {
@@ -80,13 +83,4 @@ static void pair_copy(float *to, const ebb_bf16 *from, size_t n)
         vf_store(to + i, vf_load_bf16(from + i));
     if (i < n)
         vf_store_n(to + i, vf_load_bf16_n(from + i, n - i), n - i);
-}
-
-#include "pair_row.h"
-
-/* The even and the odd number of a pair are entries of their own. */
-static void pair_dw_row(float *to, const ebb_bf16 *row, int w, int c, int x, int wide, int skip)
-{
-    (void)skip;
-    pair_row(to, row, w, c, x, wide);
 }

@@ -4,11 +4,10 @@
  * last one has no partner. How a pair is multiplied is the instance's: it includes vec_<isa>.h, defines TILE_ROWS
  * (6 or 12) and TILE_VECS (2 or 4), and names in PAIR_HEADER a file with
  *   pair_a         a number of A: float, or ebb_bf16
- *   PAIR_UNIT      numbers of A in an entry of conv_dw's window
- *   pair_segment   one segment of k for the whole tile
+ *   pair_segment   one segment of k for the whole tile, numbers k.. of the rows p
  *   pair_fold      rows <-> sums, where these lie otherwise while they grow
  *   pair_put       VW sums -> bfloat16
- *   pair_copy, pair_dw_row   numbers as tiles read them
+ *   pair_copy, pair_put_a    numbers as tiles read them, from bfloat16 and from VW floats
  */
 #include <string.h>
 
@@ -29,13 +28,11 @@
 typedef struct pair_walk {
     size_t outer, inner, len;              /* k = (outer, inner, len), ascending */
     ptrdiff_t a_outer, a_inner;            /* numbers from the start of the row */
-    ptrdiff_t a_pair, a_odd;               /* from one pair to the next; from its even to its odd number */
     ptrdiff_t b_outer, b_inner;
 } pair_walk;
 
 typedef struct pair_job {
     const pair_a *a;
-    int a_unit;                            /* of the rows' positions in A: numbers */
     const ebb_bf16 *b;
     void *c;
     bool c_f32, accumulate;                /* accumulate: of f32 only */
@@ -76,19 +73,15 @@ pair_chain(const int R, const int V, const pair_job *j, const tile_row *rows, co
             s[r][v] = j->accumulate ? vf_load(from + v * VW) : vf_zero();
     }
     pair_fold(R, V, s);
-    for (size_t o = 0; o < w->outer; o++) {
-        for (size_t i = 0; i < w->inner; i++) {
-            const pair_a *a = j->a + (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner, *p[TILE_ROWS];
-            const ebb_bf16 *b = j->b + rows->b + 2 * column + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner;
-            TILE_UNROLL
-            for (int r = 0; r < R; r++)
-                p[r] = a + rows[r].a * j->a_unit;
-            if (w->a_pair == 2)
-                pair_segment(R, V, s, p, b, w->len, 2, 1);
-            else
-                pair_segment(R, V, s, p, b, w->len, w->a_pair, w->a_odd);
-        }
-    }
+    const pair_a *p[TILE_ROWS];
+    TILE_UNROLL
+    for (int r = 0; r < R; r++)
+        p[r] = j->a + rows[r].a;
+    const ebb_bf16 *b = j->b + rows->b + 2 * column;
+    for (size_t o = 0; o < w->outer; o++)
+        for (size_t i = 0; i < w->inner; i++)
+            pair_segment(R, V, s, p, (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner,
+                         b + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner, w->len);
     pair_fold(R, V, s);
     TILE_UNROLL
     for (int r = 0; r < R; r++) {

@@ -27,12 +27,10 @@ pair_step(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const ebb_bf16 *
 }
 
 static inline __attribute__((always_inline)) void
-pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const ebb_bf16 *const *p, const ebb_bf16 *b,
-             size_t len, const ptrdiff_t a_pair, const ptrdiff_t a_odd)
+pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const ebb_bf16 *const *p, ptrdiff_t k,
+             const ebb_bf16 *b, size_t len)
 {
-    (void)a_odd;
-    ptrdiff_t k = 0;
-    for (size_t i = len / 2; i; i--, k += a_pair, b += 2 * EBB_PANEL)
+    for (size_t i = len / 2; i; i--, k += 2, b += 2 * EBB_PANEL)
         pair_step(R, V, s, p, k, b, false);
     if (len % 2)
         pair_step(R, V, s, p, k, b, true);
@@ -46,4 +44,9 @@ static inline void pair_fold(const int R, const int V, vf s[TILE_ROWS][TILE_VECS
 static inline void pair_put(ebb_bf16 *to, vf s)
 {
     _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh(s));
+}
+
+static inline void pair_put_a(ebb_bf16 *to, vf s)
+{
+    pair_put(to, s);
 }
