@@ -162,8 +162,10 @@ static void pair_weights(pair_block *b, size_t n)
             vf_store(b->slope_pairs + j / 2 * QUERIES + c, attention_pair(ds[0], ds[1]));
         }
     /* The partner of an odd last query: zero times what it meets, and that may be no number. */
-    for (size_t j = 0; j < n && b->count % 2; j++)
-        b->p[j * QUERIES + b->count] = b->ds[j * QUERIES + b->count] = 0;
+    for (size_t j = 0; j < n && b->count % 2; j++) {
+        memset(b->p + j * QUERIES + b->count, 0, sizeof *b->p);
+        memset(b->ds + j * QUERIES + b->count, 0, sizeof *b->ds);
+    }
 }
 
 /* One block of queries meets one of keys. */
