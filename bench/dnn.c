@@ -185,3 +185,114 @@ dnn *dnn_conv_open(const ebb_conv_shape *s, dnn_pass pass, bool bf16, dnn_way wa
 {
     return open_chain(conv_chain, &(conv){s, pass, bf16, way}, threads);
 }
+
+/* ---- attention -------------------------------------------------------------------------------- */
+typedef struct attention {
+    int heads, tokens, d;
+    bool adjoint, bf16;
+} attention;
+
+/* (heads, rows, columns), or with the last two swapped in memory. */
+static dnnl_status_t matrices(dnx_md *md, const attention *a, int rows, int columns, bool swapped)
+{
+    const dnnl_dims_t dims = {a->heads, rows, columns};
+    return dnx_md_tag(md, 3, dims, a->bf16 ? dnnl_bf16 : dnnl_f32, swapped ? dnnl_acb : dnnl_abc);
+}
+
+static dnnl_status_t new_matrices(dnn *d, const attention *a, int rows, int columns, dnnl_memory_t *out)
+{
+    dnx_md md = {0};
+    TRY(matrices(&md, a, rows, columns, false));
+    dnnl_status_t status = tensor(d, dnx_ref(&md), a->bf16, out);
+    dnx_md_free(&md);
+    return status;
+}
+
+/* c (m, n) = a (m, k) b (k, n); ta, tb: the factor lies in memory as its transpose. */
+static dnnl_status_t product(dnn *d, const attention *at, int m, int n, int k, dnnl_memory_t a, bool ta,
+                             dnnl_memory_t b, bool tb, dnnl_memory_t c)
+{
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}};
+    dnx_md md[3] = {0};
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t status = matrices(&md[0], at, m, k, ta);
+    if (status == dnnl_success)
+        status = matrices(&md[1], at, k, n, tb);
+    if (status == dnnl_success)
+        status = matrices(&md[2], at, m, n, false);
+    if (status == dnnl_success)
+        status = dnx_matmul(&pd, d->engine, dnx_ref(&md[0]), dnx_ref(&md[1]), NULL, dnx_ref(&md[2]), NULL);
+    for (int i = 0; i < 3; i++)
+        dnx_md_free(&md[i]);
+    return status == dnnl_success ? add_step(d, pd, args, 3) : status;
+}
+
+static dnnl_status_t softmax_pd(dnn *d, dnx_cmd md, dnnl_primitive_desc_t *forward)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_softmax_forward_primitive_desc_create(forward, d->engine, dnnl_forward_training,
+                                                      dnnl_softmax_accurate, md, md, 2, NULL);
+#else
+    dnnl_softmax_v2_desc_t desc;
+    TRY(dnnl_softmax_v2_forward_desc_init(&desc, dnnl_forward_training, dnnl_softmax_accurate, md, md, 2));
+    return dnnl_primitive_desc_create(forward, &desc, NULL, d->engine, NULL);
+#endif
+}
+
+static dnnl_status_t softmax_adjoint_pd(dnn *d, dnx_cmd md, dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_softmax_backward_primitive_desc_create(pd, d->engine, dnnl_softmax_accurate, md, md, md, 2, forward,
+                                                       NULL);
+#else
+    dnnl_softmax_v2_desc_t desc;
+    TRY(dnnl_softmax_v2_backward_desc_init(&desc, dnnl_softmax_accurate, md, md, md, 2));
+    return dnnl_primitive_desc_create(pd, &desc, NULL, d->engine, forward);
+#endif
+}
+
+/* p = softmax(s), or with dp: ds = its adjoint. */
+static dnnl_status_t softmax(dnn *d, const attention *a, dnnl_memory_t s, dnnl_memory_t p, dnnl_memory_t dp)
+{
+    const dnnl_exec_arg_t forward_args[] = {{DNNL_ARG_SRC, s}, {DNNL_ARG_DST, p}};
+    const dnnl_exec_arg_t adjoint_args[] = {{DNNL_ARG_DIFF_SRC, s}, {DNNL_ARG_DST, p}, {DNNL_ARG_DIFF_DST, dp}};
+    dnx_md md = {0};
+    dnnl_primitive_desc_t forward = NULL, pd = NULL;
+    TRY(matrices(&md, a, a->tokens, a->tokens, false));
+    dnnl_status_t status = softmax_pd(d, dnx_ref(&md), &forward);
+    if (status == dnnl_success && dp) {
+        status = softmax_adjoint_pd(d, dnx_ref(&md), forward, &pd);
+        dnnl_primitive_desc_destroy(forward);
+    }
+    dnx_md_free(&md);
+    if (status != dnnl_success)
+        return status;
+    return dp ? add_step(d, pd, adjoint_args, 3) : add_step(d, forward, forward_args, 2);
+}
+
+static dnnl_status_t attention_chain(dnn *d, const void *what)
+{
+    const attention *a = what;
+    const int n = a->tokens;
+    dnnl_memory_t q, k, v, o, s, p, dp, dq, dk, dv;
+    dnnl_memory_t *const pictures[] = {&q, &k, &v, &o, &dq, &dk, &dv}, *const squares[] = {&s, &p, &dp};
+    for (int i = 0; i < (a->adjoint ? 7 : 4); i++)
+        TRY(new_matrices(d, a, n, a->d, pictures[i]));
+    for (int i = 0; i < (a->adjoint ? 3 : 2); i++)
+        TRY(new_matrices(d, a, n, n, squares[i]));
+    if (!a->adjoint) {
+        TRY(product(d, a, n, n, a->d, q, false, k, true, s));
+        TRY(softmax(d, a, s, p, NULL));
+        return product(d, a, n, a->d, n, p, false, v, false, o);
+    }
+    TRY(product(d, a, n, a->d, n, p, true, o, false, dv));   /* o stands for its cotangent */
+    TRY(product(d, a, n, n, a->d, o, false, v, true, dp));
+    TRY(softmax(d, a, s, p, dp));                            /* s becomes ds */
+    TRY(product(d, a, n, a->d, n, s, false, k, false, dq));
+    return product(d, a, n, a->d, n, s, true, q, false, dk);
+}
+
+dnn *dnn_attention_open(int heads, int tokens, int d, bool adjoint, bool bf16, int threads)
+{
+    return open_chain(attention_chain, &(attention){heads, tokens, d, adjoint, bf16}, threads);
+}

@@ -18,6 +18,9 @@ typedef struct dnn dnn;
 /* A convolution pass over s->n pictures by `threads` threads of oneDNN's own. NULL: oneDNN cannot, or only by its
  * reference loops. Weight gradients of bf16 are f32. */
 dnn *dnn_conv_open(const ebb_conv_shape *s, dnn_pass pass, bool bf16, dnn_way way, int threads);
+/* o = softmax(q k^T) v of `heads` heads by matmul, softmax, matmul; or its adjoint by four matmuls and one of softmax,
+ * with the probabilities kept from the forward pass. */
+dnn *dnn_attention_open(int heads, int tokens, int d, bool adjoint, bool bf16, int threads);
 void dnn_run(dnn *d);
 const char *dnn_name(const dnn *d);   /* oneDNN's name of the implementation */
 void dnn_free(dnn *d);                /* NULL is fine */
