@@ -137,7 +137,7 @@ static void conv_pixels(size_t pixels, int ci, int co, float *y, const float *x,
         size_t left = pixels - p, count = left < CONV_PIXELS ? left : CONV_PIXELS;
         size_t next = left - count < CONV_PIXELS ? left - count : CONV_PIXELS;
         tile_job j = {
-            .a = x + p * ci, .c = y + p * co, .k = {.len = ci, .a_step = 1, .b_step = EBB_PANEL},
+            .a = x + p * ci, .c = y + p * co, .alike = true, .k = {.len = ci, .a_step = 1, .b_step = EBB_PANEL},
             .ahead[0] = tile_ahead_make(x + (p + count) * ci, next * ci, conv_tiles(count, co)),
         };
         conv_panels(&j, w, ci, co, bias, residual ? residual + p * co : NULL, rows, count);

@@ -2,13 +2,16 @@
  *
  * A block of rows of A (L2) meets all panels of EBB_PANEL columns of B, each copied into one linear stream
  * (L1), for one block of k after the other. Between blocks of k the sums wait in C; or, where C is the
- * residual too, panel by panel on the stack.
+ * residual too, panel by panel on the stack. Rows of A that lie a multiple of GEMM_ALIAS floats apart share one
+ * set of L1, which has 8 ways: a tile then takes fewer of them.
  */
 #include "tile.tmpl.h"
 
 #define GEMM_DEPTH 256
-#define GEMM_ROWS 192
+#define GEMM_ROWS 288
 #define GEMM_AHEAD 16
+#define GEMM_ALIAS 1024
+#define GEMM_ALIAS_ROWS 6
 
 typedef struct gemm_store {
     _Alignas(64) float panel[GEMM_DEPTH * EBB_PANEL], sums[GEMM_ROWS * EBB_PANEL];
@@ -31,30 +34,39 @@ static void gemm_panel(float *panel, const float *b, size_t ldb, size_t depth, s
     }
 }
 
-/* Rows row..row+rows-1 by the panel at column p, k..k+depth-1. */
-static void gemm_piece(const ebb_gemm_args *g, gemm_store *m, size_t row, size_t rows, size_t p, size_t k,
-                       size_t depth)
+/* Rows row..row+rows-1 of A, its columns k..k+depth-1. */
+typedef struct gemm_block {
+    size_t row, rows, k, depth;
+} gemm_block;
+
+/* The block by the panel at column p. */
+static void gemm_piece(const ebb_gemm_args *g, gemm_store *m, const gemm_block *t, size_t p)
 {
-    bool last = k + depth == g->k, direct = g->m <= 2 * TILE_ROWS && g->n - p >= EBB_PANEL;
-    size_t at = row * g->ldc + p;
-    const float *b = g->b + k * g->ldb + p;
+    bool alias = g->acs == 1 && g->ars % GEMM_ALIAS == 0;
+    size_t at = t->row * g->ldc + p, columns = g->n - p < EBB_PANEL ? g->n - p : EBB_PANEL;
+    bool last = t->k + t->depth == g->k;
+    /* A copy of B is worth it when many tiles read it, unless B is a linear stream already. */
+    bool direct = columns % VW == 0 && (g->m <= 6 * TILE_ROWS || g->ldb == EBB_PANEL);
+    const float *b = g->b + t->k * g->ldb + p;
     tile_job j = {
-        .a = g->a + row * g->ars + k * g->acs, .b = direct ? b : m->panel, .c = g->c + at,
-        .k = {.len = depth, .a_step = g->acs ? g->acs : 1, .b_step = direct ? (ptrdiff_t)g->ldb : EBB_PANEL},
-        .columns = g->n - p < EBB_PANEL ? g->n - p : EBB_PANEL, .accumulate = g->accumulate,
+        .a = g->a + t->row * g->ars + t->k * g->acs, .b = direct ? b : m->panel, .c = g->c + at,
+        .alike = true, .most = alias ? GEMM_ALIAS_ROWS : TILE_ROWS,
+        .k = {.len = t->depth, .a_step = g->acs ? g->acs : 1,
+              .b_step = direct ? (ptrdiff_t)g->ldb : EBB_PANEL},
+        .columns = columns, .accumulate = g->accumulate,
         .bias = last && g->bias ? g->bias + p : NULL,
         .residual = last && g->residual ? g->residual + at : NULL,
     };
-    if (g->residual == g->c && depth < g->k) {
+    if (g->residual == g->c && t->depth < g->k) {
         j.sums = m->sums;
-        j.resume = k > 0;
+        j.resume = t->k > 0;
         j.pause = !last;
     } else {
-        j.accumulate |= k > 0;
+        j.accumulate |= t->k > 0;
     }
     if (!direct)
-        gemm_panel(m->panel, b, g->ldb, depth, j.columns);
-    tile_run(&j, m->rows, rows);
+        gemm_panel(m->panel, b, g->ldb, t->depth, columns);
+    tile_run(&j, m->rows, t->rows);
 }
 
 void EBB_INSTANCE(gemm_f32)(const ebb_gemm_args *g)
@@ -62,15 +74,18 @@ void EBB_INSTANCE(gemm_f32)(const ebb_gemm_args *g)
     gemm_store m;
     /* A segment of k must step, and there is one even if k is 0. */
     size_t depth = g->acs ? GEMM_DEPTH : 1, parts = g->k ? (g->k + depth - 1) / depth : 1;
-    size_t panels = (g->n + EBB_PANEL - 1) / EBB_PANEL;
+    size_t panels = (g->n + EBB_PANEL - 1) / EBB_PANEL, blocks = (g->m + GEMM_ROWS - 1) / GEMM_ROWS;
     for (size_t i = 0; i < GEMM_ROWS; i++)
         m.rows[i] = (tile_row){.a = i * g->ars, .c = i * g->ldc, .outer = 1, .inner = 1};
-    for (size_t row = 0; row < g->m; row += GEMM_ROWS) {
-        size_t rows = g->m - row < GEMM_ROWS ? g->m - row : GEMM_ROWS;
-        for (size_t i = 0; i < panels * parts; i++) {
+    for (size_t i = 0; i < blocks; i++) {
+        gemm_block t = {.row = g->m * i / blocks};
+        t.rows = g->m * (i + 1) / blocks - t.row;
+        for (size_t q = 0; q < panels * parts; q++) {
             bool by_panel = g->residual == g->c;
-            size_t p = by_panel ? i / parts : i % panels, k = (by_panel ? i % parts : i / panels) * depth;
-            gemm_piece(g, &m, row, rows, p * EBB_PANEL, k, g->k - k < depth ? g->k - k : depth);
+            size_t p = by_panel ? q / parts : q % panels;
+            t.k = (by_panel ? q % parts : q / panels) * depth;
+            t.depth = g->k - t.k < depth ? g->k - t.k : depth;
+            gemm_piece(g, &m, &t, p * EBB_PANEL);
         }
     }
 }

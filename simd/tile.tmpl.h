@@ -20,6 +20,7 @@
 #endif
 
 #define TILE_WIDE (TILE_VECS * VW)
+#define TILE_FAR 32   /* steps of a chain in which memory answers */
 
 typedef struct tile_walk {
     size_t outer, inner, len;              /* k = (outer, inner, len), ascending */
@@ -41,6 +42,8 @@ typedef struct tile_job {
     size_t columns;                        /* of C; B is readable for whole vectors */
     const float *bias, *residual;          /* NULL: none; residual laid out as c */
     bool accumulate;                       /* chains start from C */
+    bool alike;                            /* all rows have the chains of the first */
+    size_t most;                           /* rows of a tile; 0: TILE_ROWS */
     float *sums;                           /* where chains in parts wait, tile after tile; NULL: one part */
     bool resume, pause;                    /* a part before this one; one after it */
     tile_ahead ahead[2];                   /* of A and of B */
@@ -176,18 +179,18 @@ static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum,
     for (int r = 0; r < n; r++) {
         a[r] = j->a + rows[r].a;
         c[r] = direct ? j->c + rows[r].c + column : sum + r * TILE_WIDE;
-        if (direct)
-            for (size_t i = 0; i < wide; i += 16)
-                __builtin_prefetch(c[r] + i, 1, 2);
-        else if (j->accumulate && !j->resume)
+        if (!direct && j->accumulate && !j->resume)
             memcpy(c[r], j->c + rows[r].c + column, wide * sizeof *sum);
     }
+    /* Stores would wait for these lines; a short chain is over before they come. */
+    for (int r = 0; r < n && direct && k.outer * k.inner * k.len >= TILE_FAR; r++)
+        for (size_t i = 0; i < wide; i += 16)
+            __builtin_prefetch(c[r] + i, 1, 2);
     bool add = direct && j->residual;
     for (int r = 0; r < n && add; r++) {
         residual[r] = j->residual + rows[r].c + column;
-        if (residual[r] != c[r])
-            for (size_t i = 0; i < wide; i += 16)
-                __builtin_prefetch(residual[r] + i, 0, 2);
+        for (size_t i = 0; i < wide; i += 16)
+            __builtin_prefetch(residual[r] + i, 0, 2);
     }
     tile_fns[n - 1][(wide - 1) / VW](c, j->accumulate || j->resume, a, j->b + rows->b + column, &k, bias,
                                      add ? residual : NULL);
@@ -195,14 +198,19 @@ static void tile_one(const tile_job *j, const tile_row *rows, int n, float *sum,
         tile_end(j, rows[r].c + (ptrdiff_t)column, c[r], column, wide);
 }
 
-/* How many of the next rows share a tile. */
-static inline int tile_take(const tile_row *r, size_t count)
+/* How many of the next rows share their chains. */
+static inline size_t tile_alike(const tile_row *r, size_t count)
 {
-    int n = 1;
-    while (n < TILE_ROWS && (size_t)n < count && r[n].b == r->b && r[n].outer == r->outer &&
-           r[n].inner == r->inner)
+    size_t n = 1;
+    while (n < count && r[n].b == r->b && r[n].outer == r->outer && r[n].inner == r->inner)
         n++;
     return n;
+}
+
+/* Rows of the next tile of `left`: the last two are alike, as a thin one would leave the adders waiting. */
+static inline size_t tile_take(size_t left, size_t most)
+{
+    return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
 }
 
 /* For `tiles` tiles to come. */
@@ -227,14 +235,15 @@ static void tile_run(tile_job *j, const tile_row *rows, size_t count)
     float *sum = j->sums ? j->sums : local;
     for (size_t column = 0; column < j->columns; column += TILE_WIDE) {
         size_t wide = j->columns - column < TILE_WIDE ? j->columns - column : TILE_WIDE;
-        int n;
-        for (size_t t = 0; t < count; t += n) {
-            n = tile_take(rows + t, count - t);
-            tile_look_ahead(&j->ahead[0]);
-            tile_look_ahead(&j->ahead[1]);
-            tile_one(j, rows + t, n, sum, column, wide);
-            if (j->sums)
-                sum += TILE_ROWS * TILE_WIDE;
+        for (size_t t = 0, end, n, most = j->most ? j->most : TILE_ROWS; t < count; ) {
+            for (end = j->alike ? count : t + tile_alike(rows + t, count - t); t < end; t += n) {
+                n = tile_take(end - t, most);
+                tile_look_ahead(&j->ahead[0]);
+                tile_look_ahead(&j->ahead[1]);
+                tile_one(j, rows + t, (int)n, sum, column, wide);
+                if (j->sums)
+                    sum += n * TILE_WIDE;
+            }
         }
     }
 }

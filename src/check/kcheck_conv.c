@@ -41,7 +41,7 @@ void ebb_kcheck_GEMM(kcheck *k, const char *name, size_t offset)
 {
     static const size_t sizes[][3] = {
         {8, 512, 128}, {8, 40, 600}, {256, 96, 64}, {200, 33, 513}, {100, 100, 257}, {1, 1, 1000},
-        {25, 32, 256},
+        {25, 32, 256}, {300, 40, 1024},
     };
     for (int i = 0; i < 400; i++) {
         if (!ebb_kcheck_next(k))
