@@ -66,11 +66,12 @@ pair_chain(const int R, const int V, const pair_job *j, const tile_row *rows, co
 {
     vf s[TILE_ROWS][TILE_VECS];
     TILE_UNROLL
-    for (int r = 0; r < R; r++) {
-        const float *from = sum ? sum + r * TILE_WIDE : (const float *)j->c + rows[r].c + column;
+    for (int r = 0; r < TILE_ROWS; r++) {
+        const float *from = !j->accumulate || r >= R ? NULL
+                          : sum ? sum + r * TILE_WIDE : (const float *)j->c + rows[r].c + column;
         TILE_UNROLL
         for (int v = 0; v < V; v++)
-            s[r][v] = j->accumulate ? vf_load(from + v * VW) : vf_zero();
+            s[r][v] = from ? vf_load(from + v * VW) : vf_zero();
     }
     pair_fold(R, V, s);
     const pair_a *p[TILE_ROWS];

@@ -1,0 +1,11 @@
+/* products_bf16.c: the products of bfloat16 for NEON with bfmmla: register tiles of 6 rows by 4 vectors. */
+#define EBB_ISA_TAG neonbf16
+#include "vec_neon.h"
+
+#define TILE_ROWS 6
+#define TILE_VECS 4
+#define PAIR_HEADER "neonbf16/pair_matrix.h"
+#include "tile_bf16.tmpl.h"
+
+#include "conv_bf16.tmpl.h"
+#include "gemm_bf16.tmpl.h"
