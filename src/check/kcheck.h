@@ -37,6 +37,7 @@ typedef struct kcheck {
     bool flush;            /* denormals are flushed to zero */
     bool inside;           /* only the pass without edges: for emulators, which read lanes that are masked out */
     long sample, number;   /* every so many cases are run; of this case in its pass */
+    bool begun;            /* a case, by ebb_kcheck_next */
     uint64_t base;         /* of the seeds of a pass */
     void (*say)(void *user, const char *text);   /* told of each of the first failures; may be NULL */
     void *user;

@@ -111,14 +111,18 @@ void ebb_kcheck_done(kcheck *k)
         b->used = false;
         used = true;
     }
+    if (used && !k->begun)
+        ebb_kcheck_fail(k, "a case that did not begin with ebb_kcheck_next: it cannot be left out of a sample");
     k->cases += used;
+    k->begun = false;
 }
 
 bool ebb_kcheck_next(kcheck *k)
 {
     k->seed = k->base + (uint64_t)++k->number;
     k->seed = ebb_kcheck_random(k);   /* far from that of the next case */
-    return k->sample <= 1 || k->number % k->sample == 0;
+    k->begun = k->sample <= 1 || k->number % k->sample == 0;
+    return k->begun;
 }
 
 void *ebb_kcheck_scratch(kcheck *k, size_t bytes)
