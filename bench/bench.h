@@ -92,6 +92,7 @@ void bench_copy_close(bench_copy *copy);
 void *bench_room(size_t bytes);                   /* zeros, 64-byte aligned; free with bench_free */
 float *bench_floats(size_t n, int seed);          /* standard normals */
 ebb_bf16 *bench_bf16s(size_t n, int seed);
+void *bench_numbers(size_t n, bool bf16, int seed);   /* either */
 void bench_free(void *p);
 
 #endif

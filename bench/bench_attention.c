@@ -83,20 +83,15 @@ static void inner_run(void *arg, int worker)
     dnn_run(((job *)arg)->inner);
 }
 
-static void *numbers(size_t n, bool bf16, int seed)
-{
-    return bf16 ? (void *)bench_bf16s(n, seed) : (void *)bench_floats(n, seed);
-}
-
 static void open_job(job *j)
 {
     const int heads = j->s.pictures * j->s.heads;
     const size_t n = (size_t)heads * j->s.tokens * j->s.d;
     for (int i = 0; i < bench.threads; i++) {
-        j->worker[i].qkv = numbers(3 * n, j->bf16, 1 + i);
-        j->worker[i].dqkv = numbers(3 * n, j->bf16, 101 + i);
-        j->worker[i].o = numbers(n, j->bf16, 201 + i);
-        j->worker[i].do_ = numbers(n, j->bf16, 301 + i);
+        j->worker[i].qkv = bench_numbers(3 * n, j->bf16, 1 + i);
+        j->worker[i].dqkv = bench_numbers(3 * n, j->bf16, 101 + i);
+        j->worker[i].o = bench_numbers(n, j->bf16, 201 + i);
+        j->worker[i].do_ = bench_numbers(n, j->bf16, 301 + i);
         j->worker[i].lse = bench_room((size_t)heads * j->s.tokens * sizeof(float));
         j->worker[i].scratch = bench_room((j->bf16 ? ebb_attention_scratch_bf16 : ebb_attention_scratch)(&j->head));
         all_heads(j, i, false);   /* o and lse that belong to these numbers */

@@ -8,179 +8,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dnn.h"
-#include "layers.h"
+#include "conv_job.h"
 
-enum { IMPLS = 8, WAYS_MAX = 2, CLASSES = 5, PASSES = 3 };
-
-typedef struct job job;
-
-/* One of our ways to compute a pass. */
-typedef struct own_way {
-    const char *name;
-    bool bf16;
-    bool (*fits)(const ebb_conv_shape *s);          /* NULL: always */
-    void *(*pack)(const job *j, const float *w);    /* weights as forward (dx: its adjoint) wants them */
-    size_t (*scratch)(const ebb_conv_shape *s);
-    void (*run[3])(void *arg, int worker);          /* by dnn_pass */
-} own_way;
-
-/* A row and what it works on. */
-struct job {
-    const layer *layer;
-    dnn_pass pass;
-    bool bf16;
-    int class;
-    double flops, bytes;   /* bytes: of x, w and y, each once */
-    const own_way *way[WAYS_MAX];
-    int ways;
-    void *packed[WAYS_MAX];
-    struct { void *x, *y, *dw, *scratch; } worker[BENCH_THREADS];
-    dnn *rival[BENCH_THREADS], *inner;
-    bench_copy copy;
-    /* out: times of oneDNN over ours and over our best, and of oneDNN with inner threads over our best; 0: none */
-    double ratio[WAYS_MAX], best_ratio, inner_ratio;
-};
-
-/* What run gets: the way's packed weights stand with it. */
-typedef struct call { job *job; int way; } call;
-
-/* ---- f32, direct ------------------------------------------------------------------------------ */
-static void *pack_f32(const job *j, const float *w)
-{
-    const ebb_conv_shape *s = &j->layer->shape;
-    if (j->pass == DNN_DX) {
-        float *packed = bench_room(ebb_conv_pack_dx_size(s) * sizeof *packed);
-        ebb_conv_pack_dx(s, packed, w);
-        return packed;
-    }
-    float *packed = bench_room(ebb_conv_pack_size(s) * sizeof *packed);
-    ebb_conv_pack(s, packed, w);
-    return packed;
-}
-
-static void direct_forward(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->conv_f32(&j->layer->shape, j->worker[i].y, j->worker[i].x, j->packed[c->way], NULL, NULL,
-                            j->worker[i].scratch);
-}
-
-static void direct_dx(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->conv_dx_f32(&j->layer->shape, j->worker[i].x, j->worker[i].y, j->packed[c->way], NULL,
-                               j->worker[i].scratch);
-}
-
-static void direct_dw(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->conv_dw_f32(&j->layer->shape, j->worker[i].dw, j->worker[i].x, j->worker[i].y, true,
-                               j->worker[i].scratch);
-}
-
-/* ---- f32, Winograd ---------------------------------------------------------------------------- */
-static void *pack_wino(const job *j, const float *w)
-{
-    const ebb_conv_shape *s = &j->layer->shape;
-    bool dx = j->pass == DNN_DX;
-    float *u = bench_room((dx ? ebb_wino_pack_dx_size(s) : ebb_wino_pack_size(s)) * sizeof *u);
-    (dx ? bench.kernels->wino_pack_dx_f32 : bench.kernels->wino_pack_f32)(s, u, w);
-    return u;
-}
-
-static void wino_forward(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->wino_f32(&j->layer->shape, j->worker[i].y, j->worker[i].x, j->packed[c->way], NULL, NULL,
-                            j->worker[i].scratch);
-}
-
-static void wino_dx(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    const ebb_conv_shape adjoint = ebb_wino_adjoint(&j->layer->shape);
-    bench.kernels->wino_f32(&adjoint, j->worker[i].x, j->worker[i].y, j->packed[c->way], NULL, NULL,
-                            j->worker[i].scratch);
-}
-
-static void wino_dw(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->wino_dw_f32(&j->layer->shape, j->worker[i].dw, j->worker[i].x, j->worker[i].y, true,
-                               j->worker[i].scratch);
-}
-
-/* ---- bfloat16 --------------------------------------------------------------------------------- */
-static void *pack_bf16(const job *j, const float *w)
-{
-    const ebb_conv_shape *s = &j->layer->shape;
-    if (j->pass == DNN_DX) {
-        ebb_bf16 *packed = bench_room(ebb_conv_pack_dx_bf16_size(s) * sizeof *packed);
-        ebb_conv_pack_dx_bf16(s, packed, w);
-        return packed;
-    }
-    ebb_bf16 *packed = bench_room(ebb_conv_pack_bf16_size(s) * sizeof *packed);
-    ebb_conv_pack_bf16(s, packed, w);
-    return packed;
-}
-
-static void bf16_forward(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->conv_bf16(&j->layer->shape, j->worker[i].y, j->worker[i].x, j->packed[c->way], NULL, NULL,
-                             j->worker[i].scratch);
-}
-
-static void bf16_dx(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->conv_dx_bf16(&j->layer->shape, j->worker[i].x, j->worker[i].y, j->packed[c->way], NULL,
-                                j->worker[i].scratch);
-}
-
-static void bf16_dw(void *arg, int i)
-{
-    const call *c = arg;
-    const job *j = c->job;
-    bench.kernels->conv_dw_bf16(&j->layer->shape, j->worker[i].dw, j->worker[i].x, j->worker[i].y, true,
-                                j->worker[i].scratch);
-}
-
-static const own_way own_ways[] = {
-    {"direct", false, NULL, pack_f32, ebb_conv_scratch, {direct_forward, direct_dx, direct_dw}},
-    {"wino", false, ebb_wino_fits, pack_wino, ebb_wino_scratch, {wino_forward, wino_dx, wino_dw}},
-    {"own", true, NULL, pack_bf16, ebb_conv_scratch_bf16, {bf16_forward, bf16_dx, bf16_dw}},
-};
+enum { IMPLS = 8, CLASSES = 5, PASSES = 3 };
 
 /* ---- a row ------------------------------------------------------------------------------------ */
-static void *numbers(size_t n, bool bf16, int seed)
-{
-    return bf16 ? (void *)bench_bf16s(n, seed) : (void *)bench_floats(n, seed);
-}
-
 static void rival_run(void *arg, int worker)
 {
-    dnn_run(((job *)arg)->rival[worker]);
+    dnn_run(((conv_job *)arg)->rival[worker]);
 }
 
 static void inner_run(void *arg, int worker)
 {
     (void)worker;
-    dnn_run(((job *)arg)->inner);
+    dnn_run(((conv_job *)arg)->inner);
 }
 
 /* The fastest way of oneDNN with that many threads of its own, or NULL. */
-static dnn *fastest(job *j, const ebb_conv_shape *s, int threads, dnn_way *way)
+static dnn *fastest(conv_job *j, const ebb_conv_shape *s, int threads, dnn_way *way)
 {
     dnn *best = NULL;
     double least = 0.0;
@@ -202,7 +47,7 @@ static dnn *fastest(job *j, const ebb_conv_shape *s, int threads, dnn_way *way)
     return best;
 }
 
-static void open_rivals(job *j)
+static void open_rivals(conv_job *j)
 {
     dnn_way way = DNN_NHWC;
     ebb_conv_shape all = j->layer->shape;
@@ -215,7 +60,7 @@ static void open_rivals(job *j)
     }
 }
 
-static void open_job(job *j)
+static void open_job(conv_job *j)
 {
     const ebb_conv_shape *s = &j->layer->shape;
     size_t nx = (size_t)s->n * s->h * s->w * s->ci, ny = (size_t)s->n * s->oh * s->ow * s->co, scratch = 0;
@@ -227,8 +72,8 @@ static void open_job(job *j)
         j->packed[i] = j->pass == DNN_DW ? NULL : j->way[i]->pack(j, w);
     }
     for (int i = 0; i < bench.threads; i++) {
-        j->worker[i].x = numbers(nx, j->bf16, 1 + 10 * i);
-        j->worker[i].y = numbers(ny, j->bf16, 2 + 10 * i);
+        j->worker[i].x = bench_numbers(nx, j->bf16, 1 + 10 * i);
+        j->worker[i].y = bench_numbers(ny, j->bf16, 2 + 10 * i);
         j->worker[i].dw = bench_room(nw * sizeof(float));
         j->worker[i].scratch = bench_room(scratch);
     }
@@ -237,7 +82,7 @@ static void open_job(job *j)
     open_rivals(j);
 }
 
-static void close_job(job *j)
+static void close_job(conv_job *j)
 {
     for (int i = 0; i < bench.threads; i++) {
         bench_free(j->worker[i].x);
@@ -257,7 +102,7 @@ static void close_job(job *j)
 /* Where a row's times stand: ours come first. */
 typedef struct places { int peak, copy, rival, inner, count; } places;
 
-static void columns(bench_state *state, job *j, const bench_impl *impl, const places *at)
+static void columns(bench_state *state, conv_job *j, const bench_impl *impl, const places *at)
 {
     char name[64];
     const double unit_flops = j->bf16 ? bench_peak_flops_bf16() : 0.0;
@@ -284,14 +129,14 @@ static void columns(bench_state *state, job *j, const bench_impl *impl, const pl
 
 static void row(bench_state *state, void *arg)
 {
-    job *j = arg;
-    call calls[WAYS_MAX];
+    conv_job *j = arg;
+    conv_call calls[WAYS_MAX];
     bench_impl impl[IMPLS] = {{0}};
     places at = {0};
     open_job(j);
     for (; at.count < j->ways; at.count++) {
         const int i = at.count;
-        calls[i] = (call){j, i};
+        calls[i] = (conv_call){j, i};
         impl[i] = (bench_impl){.name = j->way[i]->name, .run = j->way[i]->run[j->pass], .arg = &calls[i]};
     }
     const bool units = j->bf16 && bench_peak_flops_bf16() > 0;
@@ -325,23 +170,23 @@ static int class_of(const ebb_conv_shape *s)
     return s->ci >= 32 && s->co >= 32 && s->oh >= 8 ? 0 : 4;
 }
 
-static job *jobs;      /* all rows */
+static conv_job *jobs;      /* all rows */
 static int job_count;
 
 /* Rows that are summed up: those of a class, small pictures of any class, all. */
 enum { SMALL_PICTURES = CLASSES, ALL, GROUPS };
 typedef struct group { bool bf16; dnn_pass pass; int what; } group;
 
-static bool member(const group *g, const job *j)
+static bool member(const group *g, const conv_job *j)
 {
     bool what = g->what == ALL || g->what == j->class || (g->what == SMALL_PICTURES && j->layer->shape.oh <= 8);
     return j->bf16 == g->bf16 && j->pass == g->pass && what;
 }
 
 /* Geometric mean of a ratio over the rows of a group that have it. */
-typedef double (*ratio_fn)(const job *j, const own_way *way);
+typedef double (*ratio_fn)(const conv_job *j, const conv_way *way);
 
-static double way_ratio(const job *j, const own_way *way)
+static double way_ratio(const conv_job *j, const conv_way *way)
 {
     for (int i = 0; i < j->ways; i++)
         if (j->way[i] == way)
@@ -349,15 +194,15 @@ static double way_ratio(const job *j, const own_way *way)
     return 0.0;
 }
 
-static double best_ratio(const job *j, const own_way *way) { (void)way; return j->best_ratio; }
-static double inner_ratio(const job *j, const own_way *way) { (void)way; return j->inner_ratio; }
+static double best_ratio(const conv_job *j, const conv_way *way) { (void)way; return j->best_ratio; }
+static double inner_ratio(const conv_job *j, const conv_way *way) { (void)way; return j->inner_ratio; }
 
-static void mean(bench_state *state, const group *g, const char *name, ratio_fn of, const own_way *way)
+static void mean(bench_state *state, const group *g, const char *name, ratio_fn of, const conv_way *way)
 {
     double sum = 0.0;
     int n = 0;
     for (int i = 0; i < job_count; i++) {
-        const job *j = &jobs[i];
+        const conv_job *j = &jobs[i];
         if (!member(g, j))
             continue;
         double ratio = of(j, way);
@@ -378,10 +223,10 @@ static void summary(bench_state *state, void *arg)
     char name[64];
     while (bench_shim_next(state))
         bench_shim_time(state, 0.0);
-    for (size_t i = 0; i < sizeof own_ways / sizeof *own_ways; i++) {
-        snprintf(name, sizeof name, "%s/onednn", own_ways[i].name);
-        if (own_ways[i].bf16 == g->bf16)
-            mean(state, g, name, way_ratio, &own_ways[i]);
+    for (size_t i = 0; i < (size_t)conv_ways_count; i++) {
+        snprintf(name, sizeof name, "%s/onednn", conv_ways[i].name);
+        if (conv_ways[i].bf16 == g->bf16)
+            mean(state, g, name, way_ratio, &conv_ways[i]);
     }
     mean(state, g, "best/onednn", best_ratio, NULL);
     mean(state, g, "best/inner", inner_ratio, NULL);
@@ -415,14 +260,14 @@ static void add_rows(const layer *l, bool bf16)
 {
     const ebb_conv_shape *s = &l->shape;
     for (int pass = 0; pass < PASSES; pass++) {
-        job *j = &jobs[job_count];
-        *j = (job){.layer = l, .pass = (dnn_pass)pass, .bf16 = bf16, .class = class_of(s)};
+        conv_job *j = &jobs[job_count];
+        *j = (conv_job){.layer = l, .pass = (dnn_pass)pass, .bf16 = bf16, .class = class_of(s)};
         j->bytes = (bf16 ? 2.0 : 4.0) * s->n * ((double)s->h * s->w * s->ci + (double)s->oh * s->ow * s->co) +
                    (bf16 && pass != DNN_DW ? 2.0 : 4.0) * s->kh * s->kw * s->ci * s->co;
         j->flops = 2.0 * s->n * s->oh * s->ow * s->co * s->kh * s->kw * s->ci;
-        for (size_t i = 0; i < sizeof own_ways / sizeof *own_ways; i++)
-            if (own_ways[i].bf16 == bf16 && (!own_ways[i].fits || own_ways[i].fits(s)))
-                j->way[j->ways++] = &own_ways[i];
+        for (size_t i = 0; i < (size_t)conv_ways_count; i++)
+            if (conv_ways[i].bf16 == bf16 && (!conv_ways[i].fits || conv_ways[i].fits(s)))
+                j->way[j->ways++] = &conv_ways[i];
         job_count += bench_add(row, j, "%s/%s/%s/%s/n%d/%dx%dx%d>%d/%dx%d_s%d", bf16 ? "bf16" : "f32",
                                pass_names[pass], class_names[j->class], l->nets, s->n, s->h, s->w, s->ci, s->co,
                                s->kh, s->kw, s->stride);

@@ -60,20 +60,15 @@ static void run(void *arg, int worker)
         (j->adjoint ? adjoint : forward)(j, worker, (size_t)p * j->numbers);
 }
 
-static void *numbers(size_t n, bool bf16, int seed)
-{
-    return bf16 ? (void *)bench_bf16s(n, seed) : (void *)bench_floats(n, seed);
-}
-
 static void open_job(job *j)
 {
     const size_t n = (size_t)j->s.pictures * j->numbers, c = (size_t)j->s.channels;
     j->gamma = bench_floats(c, 1);
     j->beta = bench_floats(c, 2);
     for (int i = 0; i < bench.threads; i++) {
-        j->worker[i].x = numbers(n, j->bf16, 3 + i);
-        j->worker[i].dy = numbers(n, j->bf16, 103 + i);
-        j->worker[i].out = numbers(n, j->bf16, 203 + i);
+        j->worker[i].x = bench_numbers(n, j->bf16, 3 + i);
+        j->worker[i].dy = bench_numbers(n, j->bf16, 103 + i);
+        j->worker[i].out = bench_numbers(n, j->bf16, 203 + i);
         j->worker[i].stats = bench_floats(2 * (size_t)j->s.groups, 303);
         j->worker[i].dgamma = bench_floats(c, 403);
         j->worker[i].dbeta = bench_floats(c, 503);

@@ -36,7 +36,7 @@ static dnnl_status_t fill(dnnl_memory_t memory, size_t bytes, bool bf16)
 {
     void *data;
     TRY(dnnl_memory_get_data_handle(memory, &data));
-    void *numbers = bf16 ? (void *)bench_bf16s(bytes / 2, 7) : (void *)bench_floats(bytes / 4, 7);
+    void *numbers = bench_numbers(bf16 ? bytes / 2 : bytes / 4, bf16, 7);
     memcpy(data, numbers, bf16 ? bytes / 2 * 2 : bytes / 4 * 4);
     bench_free(numbers);
     return dnnl_success;

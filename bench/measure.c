@@ -145,6 +145,11 @@ ebb_bf16 *bench_bf16s(size_t n, int seed)
     return y;
 }
 
+void *bench_numbers(size_t n, bool bf16, int seed)
+{
+    return bf16 ? (void *)bench_bf16s(n, seed) : (void *)bench_floats(n, seed);
+}
+
 void bench_free(void *p)
 {
     free(p);
