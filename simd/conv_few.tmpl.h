@@ -15,6 +15,7 @@
 
 #define FEW_VECS (FEW_LANES / VW)
 #define FEW_PIXELS (TILE_ROWS == 12 ? 8 : 4)
+#define FEW_AHEAD 24  /* pixels after which memory answers */
 
 /* From one picture to another; turned: the adjoint. */
 typedef struct few_map {
@@ -49,9 +50,12 @@ few_pixels(const int R, const int C, const bool turned, float *y, size_t pixel, 
 {
     vf s[FEW_PIXELS][TILE_VECS];
     TILE_UNROLL
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++) {
         for (int v = 0; v < TILE_VECS; v++)
             s[r][v] = vf_zero();
+        for (int i = 0; i < TILE_WIDE; i += 16)
+            __builtin_prefetch(y + (r + FEW_AHEAD) * pixel + i, 1, 2);
+    }
     for (int a = 0; a < taps; a++) {
         const float *x = row[a];
         TILE_UNROLL
@@ -323,6 +327,7 @@ static bool few_is_narrow(const ebb_conv_shape *s, const few_map *m)
 static void few_dw_lanes(const ebb_conv_shape *s, float *dw, const float *x, const float *dy)
 {
     vf sum[FEW_TAPS][TILE_VECS], in[FEW_TAPS][TILE_VECS];
+    size_t row = (size_t)s->w * s->ci;
     for (int b = 0; b < FEW_TAPS; b++) {
         for (int v = 0; v < TILE_VECS; v++) {
             sum[b][v] = vf_load(dw + b * s->ci + v * VW);
@@ -336,6 +341,8 @@ static void few_dw_lanes(const ebb_conv_shape *s, float *dw, const float *x, con
             in[1][v] = in[2][v];
             in[2][v] = i >= 0 && i < s->w ? vf_load(x + (size_t)i * s->ci + v * VW) : vf_zero();
         }
+        /* Pixels are far apart: no hardware sees the next row coming. */
+        __builtin_prefetch(x + row + (ptrdiff_t)i * s->ci, 0, 2);
         if (p < 0)
             continue;
         vf d = vf_set1(dy[(size_t)p * s->co]);
