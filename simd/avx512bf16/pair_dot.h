@@ -30,8 +30,15 @@ static inline __attribute__((always_inline)) void
 pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const ebb_bf16 *const *p, ptrdiff_t k,
              const ebb_bf16 *b, size_t len)
 {
-    for (size_t i = len / 2; i; i--, k += 2, b += 2 * EBB_PANEL)
+    for (size_t i = len / 4; i; i--, k += 4, b += 4 * EBB_PANEL) {
         pair_step(R, V, s, p, k, b, false);
+        pair_step(R, V, s, p, k + 2, b + 2 * EBB_PANEL, false);
+    }
+    if (len & 2) {
+        pair_step(R, V, s, p, k, b, false);
+        k += 2;
+        b += 2 * EBB_PANEL;
+    }
     if (len % 2)
         pair_step(R, V, s, p, k, b, true);
 }
