@@ -7,6 +7,7 @@
 #define EBB_BF16_H
 
 #include "conv_block.h"
+#include "conv_few.h"
 
 static inline size_t bf16_pairs(size_t k)
 {
@@ -65,6 +66,33 @@ static inline ebb_conv_shape bf16_piece(const ebb_conv_shape *s, int pixels)
 {
     int wide = pixels < BF16_PIXELS ? pixels : BF16_PIXELS;
     return (ebb_conv_shape){1, 1, wide, s->ci, 1, wide, s->co, 1, 1, 1, 0, 0};
+}
+
+/* Floats of one picture of a convolution with few channels, whose kernels are those on floats. */
+typedef struct bf16_few {
+    size_t weights, x, y;
+} bf16_few;
+
+static inline bf16_few bf16_few_make(const ebb_conv_shape *s)
+{
+    size_t forward = bf16_panels(s->co) * s->ci, adjoint = bf16_panels(s->ci) * s->co;
+    return (bf16_few){(forward > adjoint ? forward : adjoint) * s->kh * s->kw * EBB_PANEL,
+                      few_up((size_t)s->h * s->w * s->ci, 16), few_up((size_t)s->oh * s->ow * s->co, 16)};
+}
+
+#define BF16_FEW_FLOATS ((size_t)1 << 19)
+
+static inline bool bf16_few_fits(const ebb_conv_shape *s)
+{
+    bf16_few f = bf16_few_make(s);
+    return (s->ci <= FEW_DEEP || s->co <= FEW_DEEP) && s->kh == FEW_TAPS && s->kw == FEW_TAPS && s->stride == 1 &&
+           f.x <= BF16_FEW_FLOATS && f.y <= BF16_FEW_FLOATS;
+}
+
+static inline size_t bf16_few_floats(const ebb_conv_shape *s)
+{
+    bf16_few f = bf16_few_make(s);
+    return bf16_few_fits(s) ? f.weights + f.x + f.y + few_floats(s) : 0;
 }
 
 /* Rows of A that gemm_bf16 takes at once: as many as fit into half of a small L2 as floats, and fill tiles. */

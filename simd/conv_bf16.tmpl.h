@@ -7,6 +7,7 @@
  * but pixels beside the picture take no part either: at 8 x 8 that is a twelfth of all products. Where ci is odd, as
  * in a first layer, pixels get rows of their own, of whole pairs. The sums of dw wait in dw between blocks.
  */
+#include "conv_few_bf16.tmpl.h"
 
 /* Pixels x..x+wide-1 of a row of w, c channels each; zeros beside it. */
 static void conv_window_row(pair_a *to, const ebb_bf16 *row, int w, int c, int x, int wide)
@@ -137,6 +138,8 @@ void EBB_INSTANCE(conv_bf16)(const ebb_conv_shape *shape, ebb_bf16 *y, const ebb
                              const float *bias, const ebb_bf16 *residual, void *scratch)
 {
     ebb_conv_shape s = *shape;
+    if (few_conv_bf16(shape, y, x, w, bias, residual, scratch))
+        return;
     conv_pointwise(shape, &s);
     conv_block b = conv_block_out(&s);
     bool gather = s.ci % 2;
@@ -206,6 +209,8 @@ void EBB_INSTANCE(conv_dx_bf16)(const ebb_conv_shape *s, ebb_bf16 *dx, const ebb
                                 const ebb_bf16 *residual, void *scratch)
 {
     ebb_conv_shape flat;
+    if (few_conv_dx_bf16(s, dx, dy, w, residual, scratch))
+        return;
     if (!conv_pointwise(s, &flat)) {
         conv_dx_windows(s, dx, dy, w, residual, scratch);
         return;
@@ -349,6 +354,8 @@ void EBB_INSTANCE(conv_dw_bf16)(const ebb_conv_shape *s, float *dw, const ebb_bf
                                 bool accumulate, void *scratch)
 {
     ebb_conv_shape flat;
+    if (few_conv_dw_bf16(s, dw, x, dy, accumulate, scratch))
+        return;
     if (!conv_pointwise(s, &flat)) {
         conv_dw_blocks(s, dw, x, dy, accumulate, scratch);
         return;

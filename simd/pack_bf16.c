@@ -132,5 +132,5 @@ size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s)
     size_t window = max_size(max_size(out.floats, in.floats) + 2 * BF16_CHUNK + gathered, planes(s));
     size_t blocks = conv_align(window * sizeof(float)) + conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) +
                     conv_align(rows * sizeof(tile_row));
-    return max_size(blocks, amx_scratch(s));
+    return max_size(max_size(blocks, conv_align(bf16_few_floats(s) * sizeof(float))), amx_scratch(s));
 }

@@ -4,6 +4,7 @@
  * three for TILE_ROWS pairs of fma. Their order is that of k: the chain of simd/c.
  */
 typedef float pair_a;
+enum { PAIR_SHALLOW = 3 };
 
 /* Sums, a vector of B and one number of A fill 16 registers: keeps the compiler from loading more ahead. */
 #define PAIR_FENCE __asm__ volatile("" : : : "memory")

@@ -4,6 +4,7 @@
  * last one has no partner. How a pair is multiplied is the instance's: it includes vec_<isa>.h, defines TILE_ROWS
  * (6 or 12) and TILE_VECS (2 or 4), and names in PAIR_HEADER a file with
  *   pair_a         a number of A: float, or ebb_bf16
+ *   PAIR_SHALLOW   up to so many channels into many are faster as floats than by pairs
  *   pair_segment   one segment of k for the whole tile, numbers k.. of the rows p
  *   pair_fold      rows <-> sums, where these lie otherwise while they grow
  *   pair_put       VW sums -> bfloat16
