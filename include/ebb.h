@@ -50,7 +50,8 @@ typedef struct ebb_trainer ebb_trainer;
 typedef struct ebb_context_options {
     size_t size;
     int threads;                 /* 0: all cores this process may use */
-    const char *cpu;             /* c, neon, avx2, avx512, amx; NULL: EBB_CPU or the best */
+    const char *cpu;             /* c, neon, neonbf16, avx2, avx512, avx512bf16, amx;
+                                    NULL: EBB_CPU or the best */
     const char *backend;         /* auto, own, onednn; NULL: EBB_BACKEND or auto */
 } ebb_context_options;
 

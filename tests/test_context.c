@@ -94,7 +94,7 @@ static void test_errors(void **state)
     (void)state;
     expect_failure(options_of(-1, NULL, NULL), EBB_E_ARGUMENT, "-1", "1024");
     expect_failure(options_of(1025, NULL, NULL), EBB_E_ARGUMENT, "1025", "1024");
-    expect_failure(options_of(0, "sse", NULL), EBB_E_USAGE, "'sse'", "c, neon, avx2, avx512, amx");
+    expect_failure(options_of(0, "sse", NULL), EBB_E_USAGE, "'sse'", "c, neon, neonbf16, avx2, avx512, avx512bf16, amx");
     expect_failure(options_of(0, NULL, "cuda"), EBB_E_USAGE, "'cuda'", "auto, own, onednn");
     ebb_context_options no_size = { 0 };
     expect_failure(no_size, EBB_E_ARGUMENT, "size", "sizeof");
