@@ -6,7 +6,7 @@
 #include "backend/dnx.h"
 #include "dnn.h"
 
-enum { PRIMITIVES = 6, TENSORS = 12 };
+enum { PRIMITIVES = 6, TENSORS = 12 + PRIMITIVES };   /* and a scratchpad each */
 
 #define TRY(expression)                           \
     do {                                          \
@@ -24,6 +24,7 @@ typedef struct step {
 
 struct dnn {
     dnnl_engine_t engine;
+    dnnl_primitive_attr_t attr;   /* scratchpads of their own: the library's would be shared by the threads */
     dnnl_stream_t stream;
     dnnl_memory_t memory[TENSORS];
     int memories;
@@ -54,8 +55,12 @@ static dnnl_status_t add_step(dnn *d, dnnl_primitive_desc_t pd, const dnnl_exec_
 {
     step *s = &d->steps[d->count++];
     s->pd = pd;
-    s->nargs = nargs;
+    s->nargs = nargs + 1;
     memcpy(s->args, args, (size_t)nargs * sizeof *args);
+    s->args[nargs].arg = DNNL_ARG_SCRATCHPAD;
+    TRY(dnnl_memory_create(&s->args[nargs].memory, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0), d->engine,
+                           DNNL_MEMORY_ALLOCATE));
+    d->memory[d->memories++] = s->args[nargs].memory;
     return dnnl_primitive_create(&s->primitive, pd);
 }
 
@@ -66,6 +71,10 @@ static dnn *open_chain(dnnl_status_t (*build)(dnn *d, const void *what), const v
     dnnl_status_t status = dnnl_engine_create(&d->engine, dnnl_cpu, 0);
     if (status == dnnl_success)
         status = dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_create(&d->attr);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(d->attr, dnnl_scratchpad_mode_user);
     if (status == dnnl_success)
         status = build(d, what);
     if (status == dnnl_success)
@@ -100,6 +109,8 @@ void dnn_free(dnn *d)
     }
     for (int i = 0; i < d->memories; i++)
         dnnl_memory_destroy(d->memory[i]);
+    if (d->attr)
+        dnnl_primitive_attr_destroy(d->attr);
     if (d->stream)
         dnnl_stream_destroy(d->stream);
     if (d->engine)
@@ -126,14 +137,14 @@ static dnnl_status_t conv_pd(dnn *d, const conv *c, const dnx_md md[4], dnnl_pri
     dnx_cmd x = dnx_ref(&md[0]), w = dnx_ref(&md[1]), y = dnx_ref(&md[2]);
     dnnl_primitive_desc_t forward = NULL;
     TRY(dnx_conv(&forward, d->engine, dnnl_forward_training, alg, x, dnx_ref(&md[3]), NULL, y, strides, dense, left,
-                 right, NULL));
+                 right, d->attr));
     if (c->pass == DNN_FORWARD) {
         *pd = forward;
         return dnnl_success;
     }
     dnnl_status_t status = c->pass == DNN_DX
-        ? dnx_conv_dx(pd, d->engine, alg, x, w, y, strides, dense, left, right, forward, NULL)
-        : dnx_conv_dw(pd, d->engine, alg, x, w, NULL, y, strides, dense, left, right, forward, NULL);
+        ? dnx_conv_dx(pd, d->engine, alg, x, w, y, strides, dense, left, right, forward, d->attr)
+        : dnx_conv_dw(pd, d->engine, alg, x, w, NULL, y, strides, dense, left, right, forward, d->attr);
     dnnl_primitive_desc_destroy(forward);
     return status;
 }
@@ -221,7 +232,7 @@ static dnnl_status_t product(dnn *d, const attention *at, int m, int n, int k, d
     if (status == dnnl_success)
         status = matrices(&md[2], at, m, n, false);
     if (status == dnnl_success)
-        status = dnx_matmul(&pd, d->engine, dnx_ref(&md[0]), dnx_ref(&md[1]), NULL, dnx_ref(&md[2]), NULL);
+        status = dnx_matmul(&pd, d->engine, dnx_ref(&md[0]), dnx_ref(&md[1]), NULL, dnx_ref(&md[2]), d->attr);
     for (int i = 0; i < 3; i++)
         dnx_md_free(&md[i]);
     return status == dnnl_success ? add_step(d, pd, args, 3) : status;
@@ -231,11 +242,11 @@ static dnnl_status_t softmax_pd(dnn *d, dnx_cmd md, dnnl_primitive_desc_t *forwa
 {
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_softmax_forward_primitive_desc_create(forward, d->engine, dnnl_forward_training,
-                                                      dnnl_softmax_accurate, md, md, 2, NULL);
+                                                      dnnl_softmax_accurate, md, md, 2, d->attr);
 #else
     dnnl_softmax_v2_desc_t desc;
     TRY(dnnl_softmax_v2_forward_desc_init(&desc, dnnl_forward_training, dnnl_softmax_accurate, md, md, 2));
-    return dnnl_primitive_desc_create(forward, &desc, NULL, d->engine, NULL);
+    return dnnl_primitive_desc_create(forward, &desc, d->attr, d->engine, NULL);
 #endif
 }
 
@@ -243,11 +254,11 @@ static dnnl_status_t softmax_adjoint_pd(dnn *d, dnx_cmd md, dnnl_primitive_desc_
 {
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_softmax_backward_primitive_desc_create(pd, d->engine, dnnl_softmax_accurate, md, md, md, 2, forward,
-                                                       NULL);
+                                                       d->attr);
 #else
     dnnl_softmax_v2_desc_t desc;
     TRY(dnnl_softmax_v2_backward_desc_init(&desc, dnnl_softmax_accurate, md, md, md, 2));
-    return dnnl_primitive_desc_create(pd, &desc, NULL, d->engine, forward);
+    return dnnl_primitive_desc_create(pd, &desc, d->attr, d->engine, forward);
 #endif
 }
 
