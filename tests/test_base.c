@@ -13,9 +13,10 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "support/temporary.h"
 
 static ebb_context context;
-static char folder[64];
+static temporary_folder folder;
 
 static const char *in_folder(const char *name)
 {
@@ -29,16 +30,13 @@ static const char *in_folder(const char *name)
 static int make_folder(void **state)
 {
     (void)state;
-    strcpy(folder, "test_base.XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return temporary_make(folder, "base") ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return temporary_remove(folder) ? 0 : -1;
 }
 
 static int files_in_folder(void)

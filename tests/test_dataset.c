@@ -13,15 +13,16 @@
 
 #include "dataset/dataset.h"
 #include "format/format.h"
+#include "support/temporary.h"
 
 static ebb_context *ctx;
-static char folder[64], path[160], labels[160];
+static temporary_folder folder;
+static char path[160], labels[160];
 
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "dataset-XXXXXX");
-    if (mkdtemp(folder) == NULL || ebb_context_create(NULL, &ctx) != EBB_OK)
+    if (!temporary_make(folder, "dataset") || ebb_context_create(NULL, &ctx) != EBB_OK)
         return 1;
     snprintf(path, sizeof path, "%s/a", folder);
     snprintf(labels, sizeof labels, "%s/b", folder);
@@ -30,11 +31,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
     ebb_context_free(ctx);
-    return system(command) != 0 || ebb_mem_read().bytes != 0;
+    return !temporary_remove(folder) || ebb_mem_read().bytes != 0;
 }
 
 static void put(const char *name, const void *data, size_t size)

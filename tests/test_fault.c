@@ -16,16 +16,17 @@
 
 #include "base/fault.h"
 #include "format/format.h"
+#include "support/temporary.h"
 
 static ebb_context context;
-static char folder[32], path[64];
+static temporary_folder folder;
+static char path[96];
 static const uint8_t pixels[4 * 8 * 8] = { 1, 2, 3 };
 
 static int make_folder(void **state)
 {
     (void)state;
-    strcpy(folder, "test_fault.XXXXXX");
-    if (!mkdtemp(folder))
+    if (!temporary_make(folder, "fault"))
         return -1;
     snprintf(path, sizeof path, "%s/file", folder);
     return 0;
@@ -34,10 +35,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    char command[64];
     ebb_fault_set(EBB_FAULT_NONE, 0, 0);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return temporary_remove(folder) ? 0 : -1;
 }
 
 static int entries(const char *directory)

@@ -10,16 +10,17 @@
 
 #include <cmocka.h>
 
+#include "support/temporary.h"
 #include "train/recipe.h"
 
 static ebb_context *ctx;
-static char folder[64], path[128];
+static temporary_folder folder;
+static char path[128];
 
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "recipe-XXXXXX");
-    if (mkdtemp(folder) == NULL || ebb_context_create(NULL, &ctx) != EBB_OK)
+    if (!temporary_make(folder, "recipe") || ebb_context_create(NULL, &ctx) != EBB_OK)
         return 1;
     snprintf(path, sizeof path, "%s/r.json", folder);
     return 0;
@@ -28,10 +29,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    unlink(path);
-    rmdir(folder);
     ebb_context_free(ctx);
-    return ebb_mem_read().bytes != 0;
+    return !temporary_remove(folder) || ebb_mem_read().bytes != 0;
 }
 
 static void put(const char *text)

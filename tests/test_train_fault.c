@@ -14,18 +14,19 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "support/temporary.h"
 #include "train/trainer.h"
 
 enum { STEPS = 3 };
-static char folder[64], run[96], reference[96];
+static temporary_folder folder;
+static char run[96], reference[96];
 static ebb_context *ctx;
 
 static int setup(void **state)
 {
     (void)state;
     ebb_context_options o = {.size = sizeof o, .threads = 2, .backend = "own"};
-    strcpy(folder, "train-fault-XXXXXX");
-    if (mkdtemp(folder) == NULL || ebb_context_create(&o, &ctx) != EBB_OK)
+    if (!temporary_make(folder, "train-fault") || ebb_context_create(&o, &ctx) != EBB_OK)
         return 1;
     snprintf(run, sizeof run, "%s/run", folder);
     snprintf(reference, sizeof reference, "%s/reference", folder);
@@ -43,9 +44,9 @@ static int teardown(void **state)
 {
     (void)state;
     ebb_fault_set(EBB_FAULT_NONE, 0, 0);
-    remove_tree(folder);
+    bool removed = temporary_remove(folder);
     ebb_context_free(ctx);
-    return ebb_mem_read().bytes != 0;
+    return !removed || ebb_mem_read().bytes != 0;
 }
 
 static ebb_status set_keys(ebb_recipe *r)

@@ -9,7 +9,7 @@
 
 #include "support/runs.h"
 
-char folder[64];
+temporary_folder folder;
 ebb_context *contexts[5]; /* by threads */
 ebb_context *ctx;
 const char *backend;
@@ -17,8 +17,7 @@ const char *backend;
 int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "train-XXXXXX");
-    if (mkdtemp(folder) == NULL)
+    if (!temporary_make(folder, "train"))
         return 1;
     for (int threads = 1; threads <= 4; threads++) {
         ebb_context_options o = {.size = sizeof o, .threads = threads, .backend = backend};
@@ -31,12 +30,10 @@ int setup(void **state)
 
 int teardown(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
     for (int threads = 1; threads <= 4; threads++)
         ebb_context_free(contexts[threads]);
-    return system(command) != 0 || ebb_mem_read().bytes != 0;
+    return !temporary_remove(folder) || ebb_mem_read().bytes != 0;
 }
 
 void assert_says(const ebb_context *c, const char *part)
@@ -114,9 +111,7 @@ void assert_same_file(const char *run_a, const char *run_b, const char *name)
 
 void remove_run(const char *name)
 {
-    char command[300];
-    snprintf(command, sizeof command, "rm -r %s/%s", folder, name);
-    assert_int_equal(system(command), 0);
+    assert_true(temporary_remove(in_folder(name)));
 }
 
 ebb_model *reference_model(ebb_context *c)

@@ -6,11 +6,12 @@
 #ifndef EBB_TEST_RUNS_H
 #define EBB_TEST_RUNS_H
 
+#include "support/temporary.h"
 #include "train/trainer.h"
 
 enum { STEPS = 12, SIDE = 8 };
 
-extern char folder[64];
+extern temporary_folder folder;
 extern ebb_context *contexts[5];         /* by threads */
 extern ebb_context *ctx;                 /* of two threads */
 extern const char *backend;              /* "own" or "onednn" */

@@ -11,16 +11,16 @@
 #include <cmocka.h>
 
 #include "support/sweep.h"
+#include "support/temporary.h"
 
 ebb_context context;
-char path[64];
-static char folder[32];
+char path[96];
+static temporary_folder folder;
 
 int make_folder(void **state)
 {
     (void)state;
-    strcpy(folder, "test_format.XXXXXX");
-    if (!mkdtemp(folder))
+    if (!temporary_make(folder, "format"))
         return -1;
     snprintf(path, sizeof path, "%s/file", folder);
     return 0;

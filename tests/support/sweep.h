@@ -8,7 +8,7 @@
 #include "format/format.h"
 
 extern ebb_context context;
-extern char path[64];                 /* of the file */
+extern char path[96];                 /* of the file */
 
 int make_folder(void **state);        /* set-up: path in a new directory */
 int remove_folder(void **state);      /* tear-down: fails when anything else was left in it */
