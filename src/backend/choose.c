@@ -22,9 +22,10 @@ typedef struct choice_row {
 static bool winograd_pays(const ebb_attr *a, ebb_shape x, ebb_shape y, ebb_shape out, int64_t kh, int64_t kw)
 {
     enum { CHANNELS = 16 };
+    ebb_conv_shape s = {.kh = (int)kh, .kw = (int)kw, .stride = a->stride, .pad_top = a->pad_top, .pad_left = a->pad_left};
     int64_t tiles = (out.dim[1] + 3) / 4 * ((out.dim[2] + 3) / 4);
-    return kh == 3 && kw == 3 && a->stride == 1 && a->pad_top <= 2 && a->pad_left <= 2 && x.dim[3] >= CHANNELS &&
-           y.dim[3] >= CHANNELS && 2 * 36 * tiles <= 9 * out.dim[1] * out.dim[2];
+    return ebb_wino_fits(&s) && x.dim[3] >= CHANNELS && y.dim[3] >= CHANNELS &&
+           2 * 36 * tiles <= 9 * out.dim[1] * out.dim[2];
 }
 
 static bool fast_conv(const ebb_task *t)
