@@ -95,36 +95,42 @@ static const ebb_conv_shape known[] = {
     {2, 25, 21, 512, 25, 21, 1, 1, 2, 1, 0, 1},
 };
 
-static ebb_conv_shape random_shape(kcheck *k)
+int ebb_kcheck_conv_channels(kcheck *k)
 {
     static const int channels[] = {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 48, 65};
+    return channels[ebb_kcheck_below(k, sizeof channels / sizeof *channels)];
+}
+
+static ebb_conv_shape random_shape(kcheck *k)
+{
     int kh = 1 + (int)ebb_kcheck_below(k, 4), kw = 1 + (int)ebb_kcheck_below(k, 4);
     int stride = 1 + (int)ebb_kcheck_below(k, 3);
     int h = 1 + (int)ebb_kcheck_below(k, 9), w = 1 + (int)ebb_kcheck_below(k, 9);
     int top = (int)ebb_kcheck_below(k, kh + 1), left = (int)ebb_kcheck_below(k, kw + 1);
     return (ebb_conv_shape){
-        .n = 1 + (int)ebb_kcheck_below(k, 4), .h = h, .w = w, .ci = channels[ebb_kcheck_below(k, 14)],
+        .n = 1 + (int)ebb_kcheck_below(k, 4), .h = h, .w = w, .ci = ebb_kcheck_conv_channels(k),
         .oh = 1 + (int)ebb_kcheck_below(k, (h + top + kh) / stride + 1),
-        .ow = 1 + (int)ebb_kcheck_below(k, (w + left + kw) / stride + 1), .co = channels[ebb_kcheck_below(k, 14)],
+        .ow = 1 + (int)ebb_kcheck_below(k, (w + left + kw) / stride + 1), .co = ebb_kcheck_conv_channels(k),
         .kh = kh, .kw = kw, .stride = stride, .pad_top = top, .pad_left = left,
     };
 }
 
-void ebb_kcheck_conv_shapes(kcheck *k, const char *name, size_t offset, kcheck_conv_case *one)
+void ebb_kcheck_conv_each(kcheck *k, const char *name, size_t offset, const kcheck_conv_list *list,
+                          kcheck_conv_case *one)
 {
-    for (int i = 0; i < 200; i++) {
+    for (size_t i = 0; i < 200 + list->count; i++) {
         if (!ebb_kcheck_next(k))
             continue;
-        ebb_conv_shape s = random_shape(k);
+        ebb_conv_shape s = i < 200 ? list->random(k) : list->known[i - 200];
         one(k, name, offset, &s, ebb_kcheck_random(k));
         ebb_kcheck_done(k);
     }
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!ebb_kcheck_next(k))
-            continue;
-        one(k, name, offset, &known[i], ebb_kcheck_random(k));
-        ebb_kcheck_done(k);
-    }
+}
+
+void ebb_kcheck_conv_shapes(kcheck *k, const char *name, size_t offset, kcheck_conv_case *one)
+{
+    static const kcheck_conv_list list = {random_shape, known, sizeof known / sizeof *known};
+    ebb_kcheck_conv_each(k, name, offset, &list, one);
 }
 
 const char *ebb_kcheck_conv_text(const ebb_conv_shape *s)

@@ -1,13 +1,11 @@
 /* kcheck_wino.c: cases of Winograd's convolution: random small shapes with partial tiles, odd channels and every
  * padding, then shapes of U-Nets; ordinary and special numbers. */
-#include "check/kcheck.h"
+#include "check/kcheck_conv.h"
 
 static float *numbers(kcheck *k, size_t n, bool special)
 {
     return special ? ebb_kcheck_special(k, n) : ebb_kcheck_in(k, n);
 }
-
-typedef void wino_case(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random);
 
 /* n, h, w, ci, oh, ow, co, kh, kw, stride, pad_top, pad_left */
 static const ebb_conv_shape known[] = {
@@ -22,32 +20,16 @@ static const ebb_conv_shape known[] = {
 
 static ebb_conv_shape random_shape(kcheck *k)
 {
-    static const int channels[] = {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 48, 65};
     int h = 1 + (int)ebb_kcheck_below(k, 12), w = 1 + (int)ebb_kcheck_below(k, 12);
     int top = (int)ebb_kcheck_below(k, 3), left = (int)ebb_kcheck_below(k, 3);
     return (ebb_conv_shape){
-        .n = 1 + (int)ebb_kcheck_below(k, 4), .h = h, .w = w, .ci = channels[ebb_kcheck_below(k, 14)],
+        .n = 1 + (int)ebb_kcheck_below(k, 4), .h = h, .w = w, .ci = ebb_kcheck_conv_channels(k),
         .oh = 1 + (int)ebb_kcheck_below(k, h + top + 3), .ow = 1 + (int)ebb_kcheck_below(k, w + left + 3),
-        .co = channels[ebb_kcheck_below(k, 14)], .kh = 3, .kw = 3, .stride = 1, .pad_top = top, .pad_left = left,
+        .co = ebb_kcheck_conv_channels(k), .kh = 3, .kw = 3, .stride = 1, .pad_top = top, .pad_left = left,
     };
 }
 
-static void each_shape(kcheck *k, const char *name, size_t offset, wino_case *one)
-{
-    for (int i = 0; i < 200; i++) {
-        if (!ebb_kcheck_next(k))
-            continue;
-        ebb_conv_shape s = random_shape(k);
-        one(k, name, offset, &s, ebb_kcheck_random(k));
-        ebb_kcheck_done(k);
-    }
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!ebb_kcheck_next(k))
-            continue;
-        one(k, name, offset, &known[i], ebb_kcheck_random(k));
-        ebb_kcheck_done(k);
-    }
-}
+static const kcheck_conv_list shapes = {random_shape, known, sizeof known / sizeof *known};
 
 static const char *text(const ebb_conv_shape *s)
 {
@@ -111,6 +93,6 @@ static void pack(kcheck *k, const char *name, size_t offset, const ebb_conv_shap
     ebb_kcheck_equal(k, name, text(s), want, got, n);
 }
 
-void ebb_kcheck_WINO(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, both_ways); }
-void ebb_kcheck_WINO_DW(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, adjoint_w); }
-void ebb_kcheck_WINO_PACK(kcheck *k, const char *name, size_t offset) { each_shape(k, name, offset, pack); }
+void ebb_kcheck_WINO(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_each(k, name, offset, &shapes, both_ways); }
+void ebb_kcheck_WINO_DW(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_each(k, name, offset, &shapes, adjoint_w); }
+void ebb_kcheck_WINO_PACK(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_each(k, name, offset, &shapes, pack); }
