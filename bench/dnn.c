@@ -8,13 +8,6 @@
 
 enum { PRIMITIVES = 6, TENSORS = 12 + PRIMITIVES };   /* and a scratchpad each */
 
-#define TRY(expression)                           \
-    do {                                          \
-        dnnl_status_t try_status_ = (expression); \
-        if (try_status_ != dnnl_success)          \
-            return try_status_;                   \
-    } while (0)
-
 typedef struct step {
     dnnl_primitive_desc_t pd;
     dnnl_primitive_t primitive;
@@ -36,7 +29,7 @@ struct dnn {
 static dnnl_status_t fill(dnnl_memory_t memory, size_t bytes, bool bf16)
 {
     void *data;
-    TRY(dnnl_memory_get_data_handle(memory, &data));
+    DNX_TRY(dnnl_memory_get_data_handle(memory, &data));
     void *numbers = bench_numbers(bf16 ? bytes / 2 : bytes / 4, bf16, 7);
     memcpy(data, numbers, bf16 ? bytes / 2 * 2 : bytes / 4 * 4);
     bench_free(numbers);
@@ -46,7 +39,7 @@ static dnnl_status_t fill(dnnl_memory_t memory, size_t bytes, bool bf16)
 /* A tensor of that layout with random numbers. */
 static dnnl_status_t tensor(dnn *d, dnx_cmd md, bool bf16, dnnl_memory_t *out)
 {
-    TRY(dnnl_memory_create(out, md, d->engine, DNNL_MEMORY_ALLOCATE));
+    DNX_TRY(dnnl_memory_create(out, md, d->engine, DNNL_MEMORY_ALLOCATE));
     d->memory[d->memories++] = *out;
     return fill(*out, dnnl_memory_desc_get_size(md), bf16);
 }
@@ -58,7 +51,7 @@ static dnnl_status_t add_step(dnn *d, dnnl_primitive_desc_t pd, const dnnl_exec_
     s->nargs = nargs + 1;
     memcpy(s->args, args, (size_t)nargs * sizeof *args);
     s->args[nargs].arg = DNNL_ARG_SCRATCHPAD;
-    TRY(dnnl_memory_create(&s->args[nargs].memory, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0), d->engine,
+    DNX_TRY(dnnl_memory_create(&s->args[nargs].memory, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0), d->engine,
                            DNNL_MEMORY_ALLOCATE));
     d->memory[d->memories++] = s->args[nargs].memory;
     return dnnl_primitive_create(&s->primitive, pd);
@@ -136,7 +129,7 @@ static dnnl_status_t conv_pd(dnn *d, const conv *c, const dnx_md md[4], dnnl_pri
     const dnnl_alg_kind_t alg = c->way == DNN_ANY_AUTO ? dnnl_convolution_auto : dnnl_convolution_direct;
     dnx_cmd x = dnx_ref(&md[0]), w = dnx_ref(&md[1]), y = dnx_ref(&md[2]);
     dnnl_primitive_desc_t forward = NULL;
-    TRY(dnx_conv(&forward, d->engine, dnnl_forward_training, alg, x, dnx_ref(&md[3]), NULL, y, strides, dense, left,
+    DNX_TRY(dnx_conv(&forward, d->engine, dnnl_forward_training, alg, x, dnx_ref(&md[3]), NULL, y, strides, dense, left,
                  right, d->attr));
     if (c->pass == DNN_FORWARD) {
         *pd = forward;
@@ -182,7 +175,7 @@ static dnnl_status_t conv_chain(dnn *d, const void *what)
         dnnl_primitive_desc_destroy(pd);
         status = dnnl_unimplemented;
     }
-    TRY(status);
+    DNX_TRY(status);
     for (int i = 0; i < 3 && status == dnnl_success; i++) {
         args[i].arg = arguments[c->pass][i];
         status = tensor(d, dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, args[i].arg),
@@ -213,7 +206,7 @@ static dnnl_status_t matrices(dnx_md *md, const attention *a, int rows, int colu
 static dnnl_status_t new_matrices(dnn *d, const attention *a, int rows, int columns, dnnl_memory_t *out)
 {
     dnx_md md = {0};
-    TRY(matrices(&md, a, rows, columns, false));
+    DNX_TRY(matrices(&md, a, rows, columns, false));
     dnnl_status_t status = tensor(d, dnx_ref(&md), a->bf16, out);
     dnx_md_free(&md);
     return status;
@@ -245,7 +238,7 @@ static dnnl_status_t softmax_pd(dnn *d, dnx_cmd md, dnnl_primitive_desc_t *forwa
                                                       dnnl_softmax_accurate, md, md, 2, d->attr);
 #else
     dnnl_softmax_v2_desc_t desc;
-    TRY(dnnl_softmax_v2_forward_desc_init(&desc, dnnl_forward_training, dnnl_softmax_accurate, md, md, 2));
+    DNX_TRY(dnnl_softmax_v2_forward_desc_init(&desc, dnnl_forward_training, dnnl_softmax_accurate, md, md, 2));
     return dnnl_primitive_desc_create(forward, &desc, d->attr, d->engine, NULL);
 #endif
 }
@@ -257,7 +250,7 @@ static dnnl_status_t softmax_adjoint_pd(dnn *d, dnx_cmd md, dnnl_primitive_desc_
                                                        d->attr);
 #else
     dnnl_softmax_v2_desc_t desc;
-    TRY(dnnl_softmax_v2_backward_desc_init(&desc, dnnl_softmax_accurate, md, md, md, 2));
+    DNX_TRY(dnnl_softmax_v2_backward_desc_init(&desc, dnnl_softmax_accurate, md, md, md, 2));
     return dnnl_primitive_desc_create(pd, &desc, d->attr, d->engine, forward);
 #endif
 }
@@ -269,7 +262,7 @@ static dnnl_status_t softmax(dnn *d, const attention *a, dnnl_memory_t s, dnnl_m
     const dnnl_exec_arg_t adjoint_args[] = {{DNNL_ARG_DIFF_SRC, s}, {DNNL_ARG_DST, p}, {DNNL_ARG_DIFF_DST, dp}};
     dnx_md md = {0};
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
-    TRY(matrices(&md, a, a->tokens, a->tokens, false));
+    DNX_TRY(matrices(&md, a, a->tokens, a->tokens, false));
     dnnl_status_t status = softmax_pd(d, dnx_ref(&md), &forward);
     if (status == dnnl_success && dp) {
         status = softmax_adjoint_pd(d, dnx_ref(&md), forward, &pd);
@@ -288,18 +281,18 @@ static dnnl_status_t attention_chain(dnn *d, const void *what)
     dnnl_memory_t q, k, v, o, s, p, dp, dq, dk, dv;
     dnnl_memory_t *const pictures[] = {&q, &k, &v, &o, &dq, &dk, &dv}, *const squares[] = {&s, &p, &dp};
     for (int i = 0; i < (a->adjoint ? 7 : 4); i++)
-        TRY(new_matrices(d, a, n, a->d, pictures[i]));
+        DNX_TRY(new_matrices(d, a, n, a->d, pictures[i]));
     for (int i = 0; i < (a->adjoint ? 3 : 2); i++)
-        TRY(new_matrices(d, a, n, n, squares[i]));
+        DNX_TRY(new_matrices(d, a, n, n, squares[i]));
     if (!a->adjoint) {
-        TRY(product(d, a, n, n, a->d, q, false, k, true, s));
-        TRY(softmax(d, a, s, p, NULL));
+        DNX_TRY(product(d, a, n, n, a->d, q, false, k, true, s));
+        DNX_TRY(softmax(d, a, s, p, NULL));
         return product(d, a, n, a->d, n, p, false, v, false, o);
     }
-    TRY(product(d, a, n, a->d, n, p, true, o, false, dv));   /* o stands for its cotangent */
-    TRY(product(d, a, n, n, a->d, o, false, v, true, dp));
-    TRY(softmax(d, a, s, p, dp));                            /* s becomes ds */
-    TRY(product(d, a, n, a->d, n, s, false, k, false, dq));
+    DNX_TRY(product(d, a, n, a->d, n, p, true, o, false, dv));   /* o stands for its cotangent */
+    DNX_TRY(product(d, a, n, n, a->d, o, false, v, true, dp));
+    DNX_TRY(softmax(d, a, s, p, dp));                            /* s becomes ds */
+    DNX_TRY(product(d, a, n, a->d, n, s, false, k, false, dq));
     return product(d, a, n, a->d, n, s, true, q, false, dk);
 }
 

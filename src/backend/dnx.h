@@ -1,4 +1,4 @@
-/* dnx.h: one face for oneDNN 2.x and 3.x, for onednn.c alone.
+/* dnx.h: one face for oneDNN 2.x and 3.x, for onednn.c and the benchmarks.
  *
  * Code is written to the 3.x signatures. There a descriptor is a handle and an operation goes straight to
  * its primitive descriptor; in 2.x a descriptor is a struct and an operation descriptor stands between.
@@ -8,6 +8,14 @@
 #define EBB_DNX_H
 
 #include <oneapi/dnnl/dnnl.h>
+
+/* Hands a refusal on to the caller. */
+#define DNX_TRY(expression)                       \
+    do {                                          \
+        dnnl_status_t try_status_ = (expression); \
+        if (try_status_ != dnnl_success)          \
+            return try_status_;                   \
+    } while (0)
 
 typedef dnnl_memory_desc_t dnx_md;
 

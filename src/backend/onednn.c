@@ -18,13 +18,6 @@
 
 #include "backend/dnx.h"
 
-#define TRY(expression)                              \
-    do {                                             \
-        dnnl_status_t try_status_ = (expression);    \
-        if (try_status_ != dnnl_success)             \
-            return try_status_;                      \
-    } while (0)
-
 /* A step has three tensors: input 0, input 1, output 0. Which of them plays the picture x, the weights w
  * and the result y of the forward formula, and what oneDNN calls each. */
 typedef struct roles {
@@ -109,7 +102,7 @@ static dnnl_status_t conv_pd(dnnl_engine_t engine, ebb_op op, const geometry *g,
     const dnnl_alg_kind_t alg = dnnl_convolution_direct;
     dnx_cmd x = dnx_ref(&md[0]), w = dnx_ref(&md[1]), y = dnx_ref(&md[2]);
     dnnl_primitive_desc_t forward = NULL;
-    TRY(dnx_conv(&forward, engine, dnnl_forward_training, alg, x, w, NULL, y, g->strides, dense, g->left,
+    DNX_TRY(dnx_conv(&forward, engine, dnnl_forward_training, alg, x, w, NULL, y, g->strides, dense, g->left,
                  g->right, attr));
     if (op == EBB_OP_conv) {
         *pd = forward;
@@ -169,7 +162,7 @@ static dnnl_status_t matmul_open(dnnl_engine_t engine, const ebb_task *task, con
 /* User scratchpad: so that memory is known before a run and nothing is allocated in it. */
 static dnnl_status_t scratch_attr(dnnl_primitive_attr_t *attr)
 {
-    TRY(dnnl_primitive_attr_create(attr));
+    DNX_TRY(dnnl_primitive_attr_create(attr));
     return dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
 }
 
@@ -181,7 +174,7 @@ static dnnl_status_t reorder_open(state *s, const ebb_task *task, const_dnnl_pri
     if (task->op == EBB_OP_matmul || !geometry_of(task, &g))
         return dnnl_success;
     dnx_md plain = {0};
-    TRY(dnx_md_tag(&plain, 4, g.w, dnnl_f32, dnnl_hwio));
+    DNX_TRY(dnx_md_tag(&plain, 4, g.w, dnnl_f32, dnnl_hwio));
     dnx_cmd from = dnx_ref(&plain), to = chosen;
     if (task->op == EBB_OP_conv_dw) {
         from = chosen;
@@ -198,7 +191,7 @@ static dnnl_status_t reorder_open(state *s, const ebb_task *task, const_dnnl_pri
 
 static dnnl_status_t open_descriptors(state *s, const ebb_task *task)
 {
-    TRY(dnnl_engine_create(&s->engine, dnnl_cpu, 0));
+    DNX_TRY(dnnl_engine_create(&s->engine, dnnl_cpu, 0));
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t status = scratch_attr(&attr);
     if (status == dnnl_success)
@@ -248,13 +241,13 @@ static dnnl_status_t execute(const state *s, slot *w, void *const data[MEM_COUNT
 {
     for (int i = 0; i < MEM_COUNT; i++)
         if (w->memory[i])
-            TRY(dnnl_memory_set_data_handle(w->memory[i], data[i]));
+            DNX_TRY(dnnl_memory_set_data_handle(w->memory[i], data[i]));
     bool first = s->roles.w == MEM_IN1;   /* weights go in; else a weight gradient comes out */
     if (s->reorder && first)
-        TRY(dnnl_primitive_execute(s->reorder, w->stream, 3, w->reorder_args));
-    TRY(dnnl_primitive_execute(s->primitive, w->stream, 4, w->args));
+        DNX_TRY(dnnl_primitive_execute(s->reorder, w->stream, 3, w->reorder_args));
+    DNX_TRY(dnnl_primitive_execute(s->primitive, w->stream, 4, w->args));
     if (s->reorder && !first)
-        TRY(dnnl_primitive_execute(s->reorder, w->stream, 3, w->reorder_args));
+        DNX_TRY(dnnl_primitive_execute(s->reorder, w->stream, 3, w->reorder_args));
     return dnnl_stream_wait(w->stream);
 }
 
@@ -299,15 +292,15 @@ static dnnl_status_t open_slot(const state *s, slot *w)
     const roles *r = &s->roles;
     dnnl_memory_t *m = w->memory;
     bool first = r->w == MEM_IN1;
-    TRY(dnnl_stream_create(&w->stream, s->engine, dnnl_stream_default_flags));
+    DNX_TRY(dnnl_stream_create(&w->stream, s->engine, dnnl_stream_default_flags));
     for (int i = 0; i < 3; i++)
         if (i != r->w || !s->reorder)
-            TRY(memory_of(s, &m[i], s->pd, r->arg[i]));
-    TRY(memory_of(s, &m[MEM_SCRATCH], s->pd, DNNL_ARG_SCRATCHPAD));
+            DNX_TRY(memory_of(s, &m[i], s->pd, r->arg[i]));
+    DNX_TRY(memory_of(s, &m[MEM_SCRATCH], s->pd, DNNL_ARG_SCRATCHPAD));
     if (s->reorder) {
-        TRY(memory_of(s, &m[MEM_PACKED], s->pd, r->arg[r->w]));
-        TRY(memory_of(s, &m[r->w], s->reorder_pd, first ? DNNL_ARG_FROM : DNNL_ARG_TO));
-        TRY(memory_of(s, &m[MEM_REORDER_SCRATCH], s->reorder_pd, DNNL_ARG_SCRATCHPAD));
+        DNX_TRY(memory_of(s, &m[MEM_PACKED], s->pd, r->arg[r->w]));
+        DNX_TRY(memory_of(s, &m[r->w], s->reorder_pd, first ? DNNL_ARG_FROM : DNNL_ARG_TO));
+        DNX_TRY(memory_of(s, &m[MEM_REORDER_SCRATCH], s->reorder_pd, DNNL_ARG_SCRATCHPAD));
     }
     for (int i = 0; i < 3; i++)
         w->args[i] = (dnnl_exec_arg_t){r->arg[i], i == r->w && s->reorder ? m[MEM_PACKED] : m[i]};
@@ -329,12 +322,12 @@ static void close_slot(slot *w)
 
 static dnnl_status_t open_state(state *s, const ebb_task *task)
 {
-    TRY(open_descriptors(s, task));
-    TRY(dnnl_primitive_create(&s->primitive, s->pd));
+    DNX_TRY(open_descriptors(s, task));
+    DNX_TRY(dnnl_primitive_create(&s->primitive, s->pd));
     if (s->reorder_pd)
-        TRY(dnnl_primitive_create(&s->reorder, s->reorder_pd));
+        DNX_TRY(dnnl_primitive_create(&s->reorder, s->reorder_pd));
     for (int i = 0; i < s->workers; i++)
-        TRY(open_slot(s, &s->slots[i]));
+        DNX_TRY(open_slot(s, &s->slots[i]));
     return dnnl_success;
 }
 
