@@ -53,7 +53,7 @@ ebb_recipe *tiny(ebb_context *c)
 {
     static const char *const keys[] = {
         "about.name=tiny",    "data.kind=synthetic", "data.size=8",       "data.channels=1",
-        "data.limit=20",      "data.flip=true",      "net.base=8",        "net.mult=1,2",
+        "data.limit=20",      "data.flip=true",      "net.base=16",       "net.mult=1,2",
         "net.attention=1",    "net.blocks=1",        "net.groups=4",      "net.classes=3",
         "process.steps=20",   "loss.label_drop=0.3", "optim.lr=1e-2",     "optim.warmup=3",
         "optim.decay=cosine", "optim.clip=0.5",      "train.steps=12",    "train.batch=14",
