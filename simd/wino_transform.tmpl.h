@@ -115,67 +115,45 @@ WINO_INLINE void wino_gather(const float **pixel, const int size, const float *p
     }
 }
 
-/* Rows first..first+count-1 of B^T d B, one vector of n channels. to: the planes. */
-WINO_INLINE void wino_data_rows(const int first, const int count, const float *const *pixel, size_t channel, size_t n,
-                                float *to, size_t plane)
+/* Rows first..first+count-1 of B^T d B, one vector of n channels, or of A d A^T for a cotangent (4 x 4 pixels
+ * instead of 6 x 6). to: the planes. */
+WINO_INLINE void wino_rows(const bool cotangent, const int first, const int count, const float *const *pixel,
+                           size_t channel, size_t n, float *to, size_t plane)
 {
+    const int size = cotangent ? 4 : 6;
     vf half[2][6], d[6], t[6];
     WINO_UNROLL
-    for (int j = 0; j < 6; j++) {
+    for (int j = 0; j < size; j++) {
         WINO_UNROLL
-        for (int i = 0; i < 6; i++)
-            d[i] = wino_load(pixel[i * 6 + j] + channel, n);
-        wino_data(t, d);
-        WINO_UNROLL
-        for (int r = 0; r < count; r++)
-            half[r][j] = t[first + r];
-    }
-    WINO_UNROLL
-    for (int r = 0; r < count; r++) {
-        wino_data(t, half[r]);
-        WINO_UNROLL
-        for (int j = 0; j < 6; j++)
-            vf_store(to + ((first + r) * 6 + j) * plane, t[j]);
-    }
-}
-
-WINO_INLINE void wino_data_vector(const float *const *pixel, size_t channel, size_t n, float *to, size_t plane)
-{
-    wino_data_rows(0, 1, pixel, channel, n, to, plane);
-    wino_data_rows(1, 2, pixel, channel, n, to, plane);
-    wino_data_rows(3, 2, pixel, channel, n, to, plane);
-    wino_data_rows(5, 1, pixel, channel, n, to, plane);
-}
-
-WINO_INLINE void wino_cotangent_rows(const int first, const int count, const float *const *pixel, size_t channel,
-                                     size_t n, float *to, size_t plane)
-{
-    vf half[2][4], d[4], t[6];
-    WINO_UNROLL
-    for (int j = 0; j < 4; j++) {
-        WINO_UNROLL
-        for (int i = 0; i < 4; i++)
-            d[i] = wino_load(pixel[i * 4 + j] + channel, n);
-        wino_cotangent(t, d);
+        for (int i = 0; i < size; i++)
+            d[i] = wino_load(pixel[i * size + j] + channel, n);
+        if (cotangent)
+            wino_cotangent(t, d);
+        else
+            wino_data(t, d);
         WINO_UNROLL
         for (int r = 0; r < count; r++)
             half[r][j] = t[first + r];
     }
     WINO_UNROLL
     for (int r = 0; r < count; r++) {
-        wino_cotangent(t, half[r]);
+        if (cotangent)
+            wino_cotangent(t, half[r]);
+        else
+            wino_data(t, half[r]);
         WINO_UNROLL
         for (int j = 0; j < 6; j++)
             vf_store(to + ((first + r) * 6 + j) * plane, t[j]);
     }
 }
 
-WINO_INLINE void wino_cotangent_vector(const float *const *pixel, size_t channel, size_t n, float *to, size_t plane)
+WINO_INLINE void wino_vector(const bool cotangent, const float *const *pixel, size_t channel, size_t n, float *to,
+                             size_t plane)
 {
-    wino_cotangent_rows(0, 1, pixel, channel, n, to, plane);
-    wino_cotangent_rows(1, 2, pixel, channel, n, to, plane);
-    wino_cotangent_rows(3, 2, pixel, channel, n, to, plane);
-    wino_cotangent_rows(5, 1, pixel, channel, n, to, plane);
+    wino_rows(cotangent, 0, 1, pixel, channel, n, to, plane);
+    wino_rows(cotangent, 1, 2, pixel, channel, n, to, plane);
+    wino_rows(cotangent, 3, 2, pixel, channel, n, to, plane);
+    wino_rows(cotangent, 5, 1, pixel, channel, n, to, plane);
 }
 
 /* count tiles from `first` of x -> v: planes of panels of `most` tiles. */
@@ -190,9 +168,9 @@ static void wino_data_tiles(const ebb_conv_shape *s, const wino_block *b, float 
         wino_gather(pixel, 6, x + (size_t)at.n * s->h * s->w * s->ci, s->h, s->w, s->ci, 4 * at.y - s->pad_top,
                     4 * at.x - s->pad_left, zeros);
         for (size_t c = 0; c < whole; c += VW)
-            wino_data_vector(pixel, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->in_plane);
+            wino_vector(false, pixel, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->in_plane);
         if (rest)
-            wino_data_vector(pixel, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL, b->in_plane);
+            wino_vector(false, pixel, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL, b->in_plane);
     }
 }
 
@@ -208,9 +186,9 @@ static void wino_cotangent_tiles(const ebb_conv_shape *s, const wino_block *b, f
         wino_gather(pixel, 4, dy + (size_t)at.n * s->oh * s->ow * s->co, s->oh, s->ow, s->co, 4 * at.y, 4 * at.x,
                     zeros);
         for (size_t c = 0; c < whole; c += VW)
-            wino_cotangent_vector(pixel, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->out_plane);
+            wino_vector(true, pixel, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->out_plane);
         if (rest)
-            wino_cotangent_vector(pixel, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL,
+            wino_vector(true, pixel, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL,
                                   b->out_plane);
     }
 }
