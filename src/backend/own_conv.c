@@ -1,8 +1,7 @@
 /* own_conv.c: the convolution trio, direct or by Winograd's method (attr.method). */
 #include "backend/own.h"
 
-/* Geometry from whichever of x, w, y the operation holds. Where weights are
- * packed, kernel sizes are in attr. */
+/* Geometry from whichever of x, w, y the operation holds. Where weights are packed, kernel sizes are in attr. */
 static ebb_conv_shape geometry(const ebb_task *t)
 {
     const ebb_attr *a = &t->attr;
@@ -23,7 +22,10 @@ static ebb_conv_shape geometry(const ebb_task *t)
 
 static bool winograd(const ebb_task *t) { return t->attr.method == EBB_METHOD_WINOGRAD; }
 
-static bool adjoint(const ebb_task *t) { return t->op == EBB_OP_conv_dx || t->op == EBB_OP_conv_dx_packed || t->op == EBB_OP_conv_pack_dx; }
+static bool adjoint(const ebb_task *t)
+{
+    return t->op == EBB_OP_conv_dx || t->op == EBB_OP_conv_dx_packed || t->op == EBB_OP_conv_pack_dx;
+}
 
 /* Of the weights that conv and conv_dx pack for themselves. */
 static size_t pack_bytes(const ebb_task *t, const ebb_conv_shape *s)
@@ -52,16 +54,17 @@ static void pack(const ebb_executor *e, const ebb_conv_shape *s, float *packed, 
         ebb_conv_pack(s, packed, w);
 }
 
-static void run(const ebb_executor *e, const ebb_conv_shape *s, const ebb_step_args *a, const float *packed, const float *bias,
-                const float *residual, void *scratch)
+static void run(const ebb_executor *e, const ebb_conv_shape *s, const ebb_step_args *a, const float *packed,
+                const float *bias, const float *residual, void *scratch)
 {
-    ebb_conv_shape back = adjoint(&e->task) && winograd(&e->task) ? ebb_wino_adjoint(s) : *s;
-    if (winograd(&e->task))
-        e->kernels->wino_f32(&back, a->out[0], a->in[0], packed, bias, residual, scratch);
-    else if (adjoint(&e->task))
+    if (winograd(&e->task)) {
+        ebb_conv_shape forward = adjoint(&e->task) ? ebb_wino_adjoint(s) : *s;
+        e->kernels->wino_f32(&forward, a->out[0], a->in[0], packed, bias, residual, scratch);
+    } else if (adjoint(&e->task)) {
         e->kernels->conv_dx_f32(s, a->out[0], a->in[0], packed, residual, scratch);
-    else
+    } else {
         e->kernels->conv_f32(s, a->out[0], a->in[0], packed, bias, residual, scratch);
+    }
 }
 
 void ebb_own_conv(const ebb_executor *e, const ebb_step_args *a)
@@ -92,5 +95,6 @@ void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
 void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_conv_shape s = geometry(&e->task);
-    (winograd(&e->task) ? e->kernels->wino_dw_f32 : e->kernels->conv_dw_f32)(&s, a->out[0], a->in[0], a->in[1], false, a->scratch);
+    const ebb_kernels *k = e->kernels;
+    (winograd(&e->task) ? k->wino_dw_f32 : k->conv_dw_f32)(&s, a->out[0], a->in[0], a->in[1], false, a->scratch);
 }
