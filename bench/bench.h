@@ -25,7 +25,6 @@ int bench_shim_next(bench_state *s);                      /* another round? */
 void bench_shim_time(bench_state *s, double seconds);     /* of this round */
 void bench_shim_counter(bench_state *s, const char *name, double value);   /* a column; with ':' only in the file */
 void bench_shim_label(bench_state *s, const char *text);
-void bench_shim_skip(bench_state *s, const char *why);
 void bench_shim_context(const char *key, const char *value);
 size_t bench_shim_run(int argc, char **argv);             /* benchmarks that ran */
 

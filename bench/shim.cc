@@ -41,7 +41,6 @@ int bench_shim_next(bench_state *s) { return s->state.KeepRunning(); }
 void bench_shim_time(bench_state *s, double seconds) { s->state.SetIterationTime(seconds); }
 void bench_shim_counter(bench_state *s, const char *name, double value) { s->state.counters[name] = value; }
 void bench_shim_label(bench_state *s, const char *text) { s->state.SetLabel(text); }
-void bench_shim_skip(bench_state *s, const char *why) { s->state.SkipWithError(why); }
 void bench_shim_context(const char *key, const char *value) { benchmark::AddCustomContext(key, value); }
 size_t bench_shim_run(int argc, char **argv)
 {

@@ -79,12 +79,6 @@ void ebb_conv_pack_dx_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const floa
             pack_transposed(packed, w + (t * ci + p) * co, co, co, width(ci, p));
 }
 
-void ebb_gemm_pack_bf16_from_f32(size_t k, size_t n, ebb_bf16 *packed, const float *b, size_t ldb)
-{
-    for (size_t p = 0; p < n; p += EBB_PANEL)
-        packed = pack_rows(packed, b + p, ldb, k, width(n, p));
-}
-
 void ebb_gemm_pack_bf16(size_t k, size_t n, ebb_bf16 *packed, const ebb_bf16 *b, size_t ldb)
 {
     for (size_t p = 0; p < n; p += EBB_PANEL) {

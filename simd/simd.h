@@ -224,14 +224,13 @@ void ebb_conv_pack_dx(const ebb_conv_shape *s, float *packed, const float *w);
 
 /* The same in bfloat16, with two steps of k side by side: [co/PANEL][kh][ceil(kw ci / 2)][PANEL][2], and for the
  * adjoint [ci/PANEL][kh][kw][ceil(co / 2)][PANEL][2]; matrices B (k, n): [n/PANEL][ceil(k / 2)][PANEL][2].
- * From float, rounded to nearest even; sizes in numbers. */
+ * Convolution weights come from float, rounded to nearest even; B is bfloat16 already. Sizes in numbers. */
 size_t ebb_conv_pack_bf16_size(const ebb_conv_shape *s);
 size_t ebb_conv_pack_dx_bf16_size(const ebb_conv_shape *s);
 size_t ebb_gemm_pack_bf16_size(size_t k, size_t n);
 void ebb_conv_pack_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const float *w);
 void ebb_conv_pack_dx_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const float *w);
 void ebb_gemm_pack_bf16(size_t k, size_t n, ebb_bf16 *packed, const ebb_bf16 *b, size_t ldb);
-void ebb_gemm_pack_bf16_from_f32(size_t k, size_t n, ebb_bf16 *packed, const float *b, size_t ldb);
 
 /* Whether Winograd can do it; the shape whose forward is the adjoint in x. */
 bool ebb_wino_fits(const ebb_conv_shape *s);
