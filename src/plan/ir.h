@@ -15,11 +15,8 @@
  *   norm(x, gamma, beta, factor, offset)     instead, with EBB_HAS_SCALE_SHIFT: y = act(group_norm(x) * factor +
  *                                   offset), both (N,C)
  *   norm_vjp(x, gamma, beta, dy, stats, [shift])  dx; parts 1, 2, 3: dgamma, dbeta (C), dshift (N,C)
-<<<<<<< HEAD
  *   norm_vjp(x, gamma, beta, dy, stats, factor, offset)  parts 3, 4: dfactor, doffset (N,C)
-=======
  *   attention_vjp_kept(q, k, v, dy, o, lse)     attention_vjp with what the forward kept
->>>>>>> eabc689 (Add the operations attention and attention_vjp)
  *   pointwise(inputs...)            attr.index: number of its program
  */
 #ifndef EBB_PLAN_IR_H
