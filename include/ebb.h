@@ -157,8 +157,10 @@ typedef struct ebb_speed_options {
     int batch;                   /* 0: the recipe's */
     const char *precision;       /* "f32" */
     double seconds;              /* measure at least this long, 0: 3; at least 5 steps */
+    int profile;                 /* 1: also the time of each operation (times every step: a little slower) */
 } ebb_speed_options;
-/* JSON with images_per_second (median), min, max, steps, batch, threads, ... */
+/* JSON with images_per_second (median), min, max, steps, batch, threads, ...; profile: {rows: by operation and
+ * implementation, ms of one walk of a worker through the plan, share of all workers' time; steps: each step}. */
 EBB_API ebb_status ebb_speed(ebb_context *ctx, const ebb_recipe *recipe, const ebb_speed_options *options, char **json);
 
 typedef struct ebb_check_options {

@@ -277,6 +277,27 @@ static void test_foreign_files(void **state)
 
 /* ---- reports ---------------------------------------------------------------------------- */
 
+/* Every step of the plan is in one row, the shares add up, and each step ran as often as each other. */
+static void check_profile(const json_t *speed, bool eval)
+{
+    const json_t *profile = json_object_get(speed, "profile");
+    json_int_t shard = json_integer_value(json_object_get(speed, "shard")), shards = (7 + shard - 1) / shard;
+    const json_t *rows = json_object_get(profile, "rows"), *steps = json_object_get(profile, "steps"), *row, *step;
+    size_t i, counted = 0;
+    double share = 0;
+    json_array_foreach(rows, i, row) {
+        counted += (size_t)json_integer_value(json_object_get(row, "count"));
+        share += json_number_value(json_object_get(row, "share"));
+    }
+    assert_int_equal(counted, json_array_size(steps));
+    assert_true(fabs(share - 1) < 1e-9);
+    json_array_foreach(steps, i, step) {
+        bool prepare = !strcmp(json_string_value(json_object_get(step, "phase")), "prepare");
+        json_int_t calls = json_integer_value(json_object_get(step, "calls"));
+        assert_int_equal(calls, prepare && eval ? 0 : prepare ? 5 : 5 * shards);
+    }
+}
+
 static void test_reports(void **state)
 {
     (void)state;
@@ -288,13 +309,14 @@ static void test_reports(void **state)
         assert_true(json_array_size(json_object_get(plan, "steps")) > 10);
         json_decref(plan);
         ebb_text_free(text);
-        ebb_speed_options o = {.size = sizeof o, .eval = eval, .batch = 7, .seconds = 1e-9};
+        ebb_speed_options o = {.size = sizeof o, .eval = eval, .batch = 7, .seconds = 1e-9, .profile = 1};
         ok(ctx, ebb_speed(ctx, r, &o, &text));
         json_t *speed = json_loads(text, 0, NULL);
         assert_int_equal(json_integer_value(json_object_get(speed, "steps")), 5);
         assert_true(json_number_value(json_object_get(speed, "images_per_second")) > 0);
         assert_true(json_number_value(json_object_get(speed, "min")) <=
                     json_number_value(json_object_get(speed, "max")));
+        check_profile(speed, eval);
         json_decref(speed);
         ebb_text_free(text);
     }

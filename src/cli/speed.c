@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-static struct { int train, eval, batch; char *precision; double seconds; } given;
+static struct { int train, eval, profile, batch; char *precision; double seconds; } given;
 
 static const struct poptOption options[] = {
     {"train", 0, POPT_ARG_NONE, &given.train, 0, "forward, backward, AdamW and EMA (the default)", NULL},
@@ -13,6 +13,7 @@ static const struct poptOption options[] = {
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "f32 (default) or bf16", "P"},
     {"seconds", 0, POPT_ARG_DOUBLE, &given.seconds, 0, "measure at least so long, and 5 steps (default 3)",
      "S"},
+    {"profile", 0, POPT_ARG_NONE, &given.profile, 0, "also where the time goes, by operation", NULL},
     CLI_COMMON_OPTIONS,
 };
 
@@ -28,6 +29,44 @@ static int check(const cli_line *line)
     return CLI_OK;
 }
 
+/* Numbers of a row of the profile with as many places as help. */
+static json_t *row_of(const json_t *row)
+{
+    static const struct { const char *key, *title; double scale; int places; } numbers[] = {
+        {"ms", "ms", 1, 3}, {"share", "share %", 100, 1}, {"GFLOP/s", "GFLOP/s", 1, 1}, {"GB/s", "GB/s", 1, 1}};
+    static const char *const words[] = {"phase", "op", "backend", "implementation", "count"};
+    json_t *out = json_object();
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        json_t *word = json_object_get(row, words[i]);
+        json_object_set_new(out, words[i], word ? json_incref(word) : json_string(""));
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        char text[64] = "";
+        const json_t *number = json_object_get(row, numbers[i].key);
+        if (number)
+            snprintf(text, sizeof text, "%.*f", numbers[i].places, numbers[i].scale * json_number_value(number));
+        json_object_set_new(out, numbers[i].title, json_string(text));
+    }
+    return out;
+}
+
+/* The speed, then the table of the profile. */
+static void show(json_t *report)
+{
+    json_t *profile = json_incref(json_object_get(report, "profile")), *rows = json_array(), *row;
+    size_t i;
+    json_object_del(report, "profile");
+    cli_json_show(report, 0);
+    json_array_foreach(json_object_get(profile, "rows"), i, row)
+        json_array_append_new(rows, row_of(row));
+    if (profile) {
+        putchar('\n');
+        cli_table(rows, 0);
+    }
+    json_decref(rows);
+    json_decref(profile);
+}
+
 static int speed(ebb_context *ctx, const cli_line *line)
 {
     int code = CLI_OK;
@@ -38,6 +77,7 @@ static int speed(ebb_context *ctx, const cli_line *line)
                            .eval = given.eval,
                            .batch = given.batch,
                            .seconds = given.seconds,
+                           .profile = given.profile,
                            .precision = given.precision ? given.precision : "f32"};
     char *text;
     ebb_status status = ebb_speed(ctx, recipe, &o, &text);
@@ -49,7 +89,7 @@ static int speed(ebb_context *ctx, const cli_line *line)
     else if (cli_common.json)
         cli_json_print(json);
     else
-        cli_json_show(json, 0);
+        show(json);
     json_decref(json);
     ebb_recipe_free(recipe);
     return code;
@@ -64,6 +104,7 @@ const cli_command cli_speed = {
     .name = "speed",
     .summary = "measures images a second of a recipe, training or evaluating",
     .arguments = "RECIPE [key=value ...]",
-    .examples = "  ebb speed unet-s --train --batch 64 --threads 2 --json\n",
+    .examples = "  ebb speed unet-s --train --batch 64 --threads 2 --json\n"
+                "  ebb speed unet-s --eval --batch 16 --profile\n",
     .run = run,
 };

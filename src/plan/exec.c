@@ -16,8 +16,9 @@ void *ebb_buffer_address(const ebb_plan *p, int32_t buffer, int worker)
     return p->arena[worker] + b->offset;
 }
 
-static void run_step(const ebb_plan *p, const ebb_plan_step *s, int worker)
+static void run_step(const ebb_plan *p, int32_t t, int worker)
 {
+    const ebb_plan_step *s = &p->step[t];
     const ebb_node *n = &p->ir.node[s->node];
     ebb_step_args args = {.scratch = p->arena[worker] + p->arena_bytes, .worker = worker};
 
@@ -25,7 +26,15 @@ static void run_step(const ebb_plan *p, const ebb_plan_step *s, int worker)
         args.in[i] = ebb_buffer_address(p, s->in[i], worker);
     for (int k = 0; k < s->executor.task.nout; k++)
         args.out[k] = ebb_buffer_address(p, s->out[k], worker);
+    if (!p->times) {
+        s->executor.run(&s->executor, &args);
+        return;
+    }
+    ebb_step_time *time = &p->times[(size_t)worker * (size_t)p->nsteps + (size_t)t];
+    double start = ebb_seconds();
     s->executor.run(&s->executor, &args);
+    time->seconds += ebb_seconds() - start;
+    time->calls++;
 }
 
 typedef struct wave_job { const ebb_plan *plan; int32_t first; } wave_job;
@@ -33,7 +42,7 @@ typedef struct wave_job { const ebb_plan *plan; int32_t first; } wave_job;
 static void run_wave_item(void *arg, int64_t item, int worker)
 {
     const wave_job *job = arg;
-    run_step(job->plan, &job->plan->step[job->first + item], worker);
+    run_step(job->plan, job->first + (int32_t)item, worker);
 }
 
 void ebb_plan_prepare(ebb_plan *p)
@@ -52,7 +61,7 @@ void ebb_plan_run(ebb_plan *p, int worker)
 {
     for (int32_t t = p->nprepare; t < p->nsteps; t++) {
         ebb_guard_before(p, t, worker);
-        run_step(p, &p->step[t], worker);
+        run_step(p, t, worker);
         ebb_guard_after(p, t, worker);
     }
 }

@@ -27,6 +27,9 @@ typedef struct ebb_plan_step {
     int32_t in[EBB_INPUTS_MAX], out[EBB_PARTS_MAX];   /* buffers */
 } ebb_plan_step;
 
+/* What a worker has spent in a step. */
+typedef struct ebb_step_time { double seconds; int64_t calls; } ebb_step_time;
+
 typedef struct ebb_plan_input_slot { char *name; int32_t buffer; } ebb_plan_input_slot;
 
 struct ebb_plan {
@@ -49,12 +52,14 @@ struct ebb_plan {
     size_t arena_bytes, scratch_bytes, shared_bytes;
     char *shared;
     char **arena;                /* [worker]: arena, then scratch */
+    ebb_step_time *times;        /* profile.c: [worker][step], NULL: not asked for */
     int32_t damaged;             /* debug builds: 1 + the buffer whose red zone was overwritten */
 };
 
 bool ebb_node_is_alias(const ebb_node *n);                    /* reshape, part: no step of their own */
 size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n);
 
+size_t ebb_step_bytes(const ebb_plan *plan, int32_t step);      /* its inputs and outputs, each once */
 /* Lays out plan->step, buffers and offsets from plan->ir (place.c). */
 ebb_status ebb_place(ebb_plan *plan, bool keep_all);
 /* guard.c; nothing in release builds. */

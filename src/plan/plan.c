@@ -156,7 +156,8 @@ void ebb_plan_free(ebb_plan *p)
         ebb_free(p->input[i].name);
     for (int w = 0; p->arena && w < p->workers; w++)
         ebb_free(p->arena[w]);
-    void *blocks[] = {p->arena, p->shared, p->bound, p->output_buffer, p->param, p->input, p->wave, p->step, p->buffer_of, p->buffer};
+    void *blocks[] = {p->arena, p->shared, p->bound, p->output_buffer, p->param, p->input, p->wave, p->step, p->buffer_of, p->buffer,
+                      p->times};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         ebb_free(blocks[i]);
     ebb_ir_free(&p->ir);

@@ -50,4 +50,18 @@ ebb_plan_size ebb_plan_measure(const ebb_plan *plan);
 /* JSON: each step with operation, shape, back end, bytes, FLOPs, lifetime; totals. Free with ebb_free. */
 ebb_status ebb_plan_text(const ebb_plan *plan, char **json);
 
+/* ---- where the time goes (profile.c) ---------------------------------------------------------- */
+/* From now on every step is timed, which costs two looks at the clock each; again: from zero. */
+ebb_status ebb_plan_profile(ebb_plan *plan);
+/* What a step (< ebb_plan_measure().steps) is, and what all workers together have spent in it. */
+typedef struct ebb_plan_cost {
+    const char *op, *backend, *implementation;
+    ebb_shape shape;
+    bool prepare;                /* of that phase */
+    int64_t calls;
+    double seconds;              /* of all calls */
+    size_t flops, bytes;         /* of one; bytes: inputs and outputs, each once */
+} ebb_plan_cost;
+ebb_plan_cost ebb_plan_step_cost(const ebb_plan *plan, int32_t step);
+
 #endif

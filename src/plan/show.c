@@ -11,16 +11,12 @@ static json_t *step_json(const ebb_plan *p, int32_t t)
     const ebb_buffer *b = &p->buffer[s->out[0]];
     bool prepare = t < p->nprepare;
     char shape[96];
-    size_t bytes = 0;
 
-    for (int i = 0; i < n->nin; i++)
-        bytes += p->buffer[s->in[i]].bytes;
-    for (int k = 0; k < s->executor.task.nout; k++)
-        bytes += p->buffer[s->out[k]].bytes;
     ebb_shape_text(n->shape, shape, sizeof shape);
     json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "step", (int)t, "phase", prepare ? "prepare" : "run", "op",
                           ebb_op_name(n->op), "shape", shape, "backend", s->executor.backend->name, "implementation",
-                          s->executor.implementation, "bytes", (json_int_t)bytes, "flops", (json_int_t)ebb_node_flops(&p->ir, n));
+                          s->executor.implementation, "bytes", (json_int_t)ebb_step_bytes(p, t), "flops",
+                          (json_int_t)ebb_node_flops(&p->ir, n));
     if (j && !prepare)
         json_object_set_new(j, "lifetime", json_pack("[i,i]", b->first, b->last));
     if (j && b->home == EBB_HOME_ARENA)

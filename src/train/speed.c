@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "train/learner.h"
+#include "train/profile.h"
 #include "train/report.h"
 
 #define WARM_UP 2
@@ -17,10 +18,15 @@
 #define SYNTHETIC_MIN 64
 
 typedef struct timing {
+    ebb_context *ctx;
     ebb_status (*step)(void *self);
     void *self;
     double *seconds; /* (STEPS_MAX), sorted in the end */
     int steps;
+    ebb_plan *plan;
+    int workers;
+    bool profile;
+    json_t *report; /* of the profile */
 } timing;
 
 static int compare(const void *a, const void *b)
@@ -29,10 +35,13 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The clock on the wall, over all timed steps, goes into the profile. */
 static ebb_status measure(timing *t, double at_least)
 {
     for (int i = 0; i < WARM_UP; i++)
         EBB_TRY(t->step(t->self));
+    if (t->profile)
+        EBB_TRY(ebb_plan_profile(t->plan));
     double start = ebb_seconds(), last = start;
     while (t->steps < STEPS_MAX && (t->steps < STEPS_MIN || last - start < at_least)) {
         EBB_TRY(t->step(t->self));
@@ -41,7 +50,7 @@ static ebb_status measure(timing *t, double at_least)
         last = now;
     }
     qsort(t->seconds, (size_t)t->steps, sizeof *t->seconds, compare);
-    return EBB_OK;
+    return t->profile ? ebb_profile_report(t->ctx, t->plan, last - start, t->workers, &t->report) : EBB_OK;
 }
 
 /* ---- training --------------------------------------------------------------------------- */
@@ -61,6 +70,8 @@ static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, double
     if (status == EBB_OK) {
         t->step = train_step;
         t->self = &learner;
+        t->plan = learner.shards.plan;
+        t->workers = ctx->threads;
         status = measure(t, seconds);
         ebb_learner_free(&learner);
     }
@@ -142,6 +153,8 @@ static ebb_status measure_evaluation(ebb_context *ctx, const ebb_recipe *r, doub
     if (status == EBB_OK) {
         t->step = eval_step;
         t->self = &e;
+        t->plan = e.plan;
+        t->workers = ctx->threads;
         status = measure(t, seconds);
     }
     ebb_plan_free(e.plan);
@@ -193,12 +206,14 @@ static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_opt
         (json_int_t)(o->eval ? ebb_eval_shard(r->train_batch, r->train_shard, ctx->threads) : r->train_shard),
         "threads", ctx->threads, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
         ebb_isa_name(ctx->isa));
+    if (report != NULL && t->report != NULL)
+        json_object_set(report, "profile", t->report);
     return ebb_report_text(ctx, report, json);
 }
 
 static ebb_status run(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options *o, char **json)
 {
-    timing t = {0};
+    timing t = {.ctx = ctx, .profile = o->profile != 0};
     double seconds = o->seconds > 0 ? o->seconds : SECONDS_DEFAULT;
     EBB_TRY(adapt(ctx, r, o));
     EBB_TRY(ebb_alloc(ctx, (void **)&t.seconds, STEPS_MAX, sizeof *t.seconds, "times of the steps"));
@@ -206,6 +221,7 @@ static ebb_status run(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options *
                                 : measure_training(ctx, r, seconds, &t);
     if (status == EBB_OK)
         status = say(ctx, r, o, &t, json);
+    json_decref(t.report);
     ebb_free(t.seconds);
     return status;
 }
