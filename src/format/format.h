@@ -39,6 +39,11 @@ size_t ebb_st_type_bytes(ebb_st_type type);
  * and, where present, is verified by ebb_st_read: a flipped bit is an error. */
 ebb_status ebb_st_write(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count,
                         const json_t *metadata);
+/* The same for data that never lie in memory all at once: fill(arg, i) is called before the data of tensor i
+ * are read, for each i in turn, once for the checksum and once for the file; it must give the same both times. */
+typedef void (*ebb_st_fill)(void *arg, int32_t i);
+ebb_status ebb_st_write_filled(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count,
+                               const json_t *metadata, ebb_st_fill fill, void *arg);
 
 /* ---- IDX (idx.c): MNIST's format, plain or gzip ------------------------------------------------- */
 typedef struct ebb_idx { uint8_t *data; int rank; int64_t dim[4]; } ebb_idx;   /* unsigned bytes only */

@@ -87,26 +87,38 @@ static ebb_status header_text(ebb_context *ctx, const char *path, const ebb_st_t
     return status;
 }
 
-static void put_crc(char *header, size_t size, const ebb_st_tensor *tensor, int32_t count)
+typedef struct source { const ebb_st_tensor *tensor; int32_t count; ebb_st_fill fill; void *arg; } source;
+
+static const ebb_st_tensor *tensor_at(const source *s, int32_t i)
+{
+    if (s->fill)
+        s->fill(s->arg, i);
+    return &s->tensor[i];
+}
+
+static void put_crc(char *header, size_t size, const source *s)
 {
     char *digits = header + (ebb_st_find_crc(header, size) - header);
     uLong crc = ebb_st_header_crc(header, size, digits);
-    for (int32_t i = 0; i < count; i++)
-        if (tensor[i].bytes)
-            crc = crc32_z(crc, tensor[i].data, tensor[i].bytes);
+    for (int32_t i = 0; i < s->count; i++) {
+        const ebb_st_tensor *t = tensor_at(s, i);
+        if (t->bytes)
+            crc = crc32_z(crc, t->data, t->bytes);
+    }
     char text[EBB_ST_CRC_DIGITS + 1];
     snprintf(text, sizeof text, "%08lx", crc & 0xffffffffu);
     memcpy(digits, text, EBB_ST_CRC_DIGITS);
 }
 
-ebb_status ebb_st_write(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count,
-                        const json_t *metadata)
+ebb_status ebb_st_write_filled(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count,
+                               const json_t *metadata, ebb_st_fill fill, void *arg)
 {
+    source s = {tensor, count, fill, arg};
     char *header;
     size_t size;
     ebb_writer *w;
     EBB_TRY(header_text(ctx, path, tensor, count, metadata, &header, &size));
-    put_crc(header, size, tensor, count);
+    put_crc(header, size, &s);
     ebb_status status = ebb_writer_open(ctx, path, &w);
     if (status == EBB_OK) {
         unsigned char length[8];
@@ -115,10 +127,18 @@ ebb_status ebb_st_write(ebb_context *ctx, const char *path, const ebb_st_tensor 
         /* A failed write is remembered by the writer: commit reports it. */
         ebb_writer_write(w, length, sizeof length);
         ebb_writer_write(w, header, size);
-        for (int32_t i = 0; i < count; i++)
-            ebb_writer_write(w, tensor[i].data, tensor[i].bytes);
+        for (int32_t i = 0; i < count; i++) {
+            const ebb_st_tensor *t = tensor_at(&s, i);
+            ebb_writer_write(w, t->data, t->bytes);
+        }
         status = ebb_writer_commit(&w);
     }
     ebb_free(header);
     return status;
+}
+
+ebb_status ebb_st_write(ebb_context *ctx, const char *path, const ebb_st_tensor *tensor, int32_t count,
+                        const json_t *metadata)
+{
+    return ebb_st_write_filled(ctx, path, tensor, count, metadata, NULL, NULL);
 }

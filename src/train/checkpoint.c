@@ -38,24 +38,32 @@ static ebb_status make_metadata(ebb_learner *l, const ebb_progress *progress, js
     return EBB_OK;
 }
 
+/* One block after the other passes through the stage: its first tensor brings all of it there. */
+typedef struct staging { const ebb_learner *learner; float *stage; } staging;
+
+static void stage_block(void *arg, int32_t i)
+{
+    const staging *s = arg;
+    const ebb_learner *l = s->learner;
+    const float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema};
+    if (i % l->params.count == 0)
+        ebb_params_to_file(l->ctx, &l->params, s->stage, blocks[i / l->params.count]);
+}
+
 ebb_status ebb_checkpoint_save(ebb_learner *l, const char *path, const ebb_progress *progress, float *stage)
 {
-    const float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema};
     int count = l->params.count, total = EBB_CHECKPOINT_ARRAYS * count;
     ebb_st_tensor *rows;
     json_t *metadata = NULL;
     EBB_TRY(ebb_alloc(l->ctx, (void **)&rows, (size_t)total, sizeof *rows + EBB_PARAM_NAME_MAX,
                       "header of the checkpoint"));
     char *names = (char *)(rows + total);
-    for (int i = 0; i < EBB_CHECKPOINT_ARRAYS; i++) {
-        float *file = stage + i * l->params.length;
-        ebb_params_to_file(l->ctx, &l->params, file, blocks[i]);
-        ebb_params_rows(&l->params, PREFIX[i], file, names + (size_t)(i * count) * EBB_PARAM_NAME_MAX,
+    for (int i = 0; i < EBB_CHECKPOINT_ARRAYS; i++)
+        ebb_params_rows(&l->params, PREFIX[i], stage, names + (size_t)(i * count) * EBB_PARAM_NAME_MAX,
                         rows + i * count);
-    }
     ebb_status status = make_metadata(l, progress, &metadata);
     if (status == EBB_OK)
-        status = ebb_st_write(l->ctx, path, rows, total, metadata);
+        status = ebb_st_write_filled(l->ctx, path, rows, total, metadata, stage_block, &(staging){l, stage});
     json_decref(metadata);
     ebb_free(rows);
     return status;

@@ -10,7 +10,7 @@
 typedef struct ebb_progress { int64_t step; double loss_mean; } ebb_progress;
 
 #define EBB_CHECKPOINT_ARRAYS 4
-/* stage: EBB_CHECKPOINT_ARRAYS * params.length floats of scratch. */
+/* stage: params.length floats of scratch. */
 ebb_status ebb_checkpoint_save(ebb_learner *learner, const char *path, const ebb_progress *progress,
                                float *stage);
 /* Recipe and progress of a checkpoint that was read, then the blocks. */

@@ -21,7 +21,7 @@ static ebb_status make_blocks(ebb_context *ctx, ebb_learner *l)
                      "batch");
 }
 
-static ebb_status make(ebb_context *ctx, int min_buffers, ebb_learner *l)
+static ebb_status make(ebb_context *ctx, ebb_learner *l)
 {
     const ebb_recipe *r = l->recipe;
     EBB_TRY(ebb_recipe_network(ctx, r, &l->net));
@@ -30,7 +30,7 @@ static ebb_status make(ebb_context *ctx, int min_buffers, ebb_learner *l)
     EBB_TRY(make_blocks(ctx, l));
     EBB_TRY(ebb_order_create(ctx, (uint64_t)r->train_seed, l->data->n, &l->order));
     EBB_TRY(
-        ebb_shards_create(ctx, &l->net, &l->params, r->train_batch, r->train_shard, min_buffers,
+        ebb_shards_create(ctx, &l->net, &l->params, r->train_batch, r->train_shard,
                           ebb_recipe_fast_conv(r), &l->shards));
     ebb_params_bind(&l->params, l->shards.plan, l->blocks.p);
     ebb_params_init(ctx, &l->params, (uint64_t)r->train_seed, l->blocks.p);
@@ -41,10 +41,10 @@ static ebb_status make(ebb_context *ctx, int min_buffers, ebb_learner *l)
 }
 
 ebb_status ebb_learner_create(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data,
-                              int min_buffers, ebb_learner *out)
+                              ebb_learner *out)
 {
     *out = (ebb_learner){.ctx = ctx, .recipe = recipe, .data = data, .shards.result = -1, .order.epoch = -1};
-    ebb_status status = make(ctx, min_buffers, out);
+    ebb_status status = make(ctx, out);
     if (status != EBB_OK)
         ebb_learner_free(out);
     return status;

@@ -21,9 +21,9 @@ typedef struct ebb_learner {
     int64_t step;                /* finished */
 } ebb_learner;
 
-/* Parameters drawn from the recipe's seed, step 0. min_buffers as in ebb_shards_create. */
+/* Parameters drawn from the recipe's seed, step 0. */
 ebb_status ebb_learner_create(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data,
-                              int min_buffers, ebb_learner *out);
+                              ebb_learner *out);
 void ebb_learner_free(ebb_learner *learner);
 /* After p changed from outside. */
 void ebb_learner_refresh(ebb_learner *learner);

@@ -34,11 +34,9 @@ static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph 
     return status;
 }
 
-static ebb_status make_buffers(ebb_context *ctx, int min_buffers, ebb_shards *s)
+static ebb_status make_buffers(ebb_context *ctx, ebb_shards *s)
 {
     s->nbuffers = s->workers + log2_up(s->count) + 1;
-    if (s->nbuffers < min_buffers)
-        s->nbuffers = min_buffers;
     EBB_TRY(ebb_alloc(ctx, (void **)&s->loss, (size_t)s->count, sizeof *s->loss, "losses of the shards"));
     EBB_TRY(ebb_alloc(ctx, (void **)&s->used, (size_t)s->nbuffers, sizeof *s->used, "gradient buffers"));
     EBB_TRY(ebb_alloc(ctx, (void **)&s->waiting, (size_t)s->count + 64, sizeof *s->waiting,
@@ -48,7 +46,7 @@ static ebb_status make_buffers(ebb_context *ctx, int min_buffers, ebb_shards *s)
 }
 
 ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
-                             int64_t batch, int64_t size, int min_buffers, bool fast_conv, ebb_shards *out)
+                             int64_t batch, int64_t size, bool fast_conv, ebb_shards *out)
 {
     ebb_graph *g;
     int64_t count = batch / size;
@@ -59,7 +57,7 @@ ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb
     ebb_status status = make_plan(ctx, net, g, fast_conv, out);
     ebb_graph_free(g);
     if (status == EBB_OK)
-        status = make_buffers(ctx, min_buffers, out);
+        status = make_buffers(ctx, out);
     if (status != EBB_OK)
         ebb_shards_free(out);
     return status;

@@ -34,9 +34,9 @@ typedef struct ebb_shards {
     int result;                  /* buffer of the last sum, -1: none */
 } ebb_shards;
 
-/* At least `min_buffers` gradient buffers (the trainer stages its files in idle ones); fast_conv: of the plan. */
+/* fast_conv: of the plan. */
 ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
-                             int64_t batch, int64_t size, int min_buffers, bool fast_conv, ebb_shards *out);
+                             int64_t batch, int64_t size, bool fast_conv, ebb_shards *out);
 void ebb_shards_free(ebb_shards *shards);
 /* Gradient and loss of one batch with the plan's present parameters. Allocates nothing. The gradient
  * (params->length) is good until the next run, and may be overwritten. */

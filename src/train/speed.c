@@ -66,7 +66,7 @@ static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, double
     ebb_dataset data;
     ebb_learner learner;
     EBB_TRY(ebb_recipe_dataset(ctx, r, &data));
-    ebb_status status = ebb_learner_create(ctx, r, &data, 1, &learner);
+    ebb_status status = ebb_learner_create(ctx, r, &data, &learner);
     if (status == EBB_OK) {
         t->step = train_step;
         t->self = &learner;

@@ -53,7 +53,7 @@ static ebb_status build(ebb_trainer *t)
     EBB_TRY(ebb_recipe_check(t->ctx, t->recipe));
     EBB_TRY(ebb_recipe_dataset(t->ctx, t->recipe, &t->data));
     ebb_recipe_resolve(t->recipe, &t->data);
-    EBB_TRY(ebb_learner_create(t->ctx, t->recipe, &t->data, EBB_CHECKPOINT_ARRAYS, &t->learner));
+    EBB_TRY(ebb_learner_create(t->ctx, t->recipe, &t->data, &t->learner));
     EBB_TRY(ebb_model_create(t->ctx, t->recipe, &t->average));
     t->average->weights = t->learner.blocks.ema;
     return EBB_OK;

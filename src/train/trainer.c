@@ -19,7 +19,7 @@ ebb_status ebb_trainer_save(ebb_trainer *t)
 {
     char path[EBB_PATH_MAX];
     ebb_progress progress = {t->learner.step, t->loss_mean};
-    /* The gradient buffers are idle between steps; there are at least EBB_CHECKPOINT_ARRAYS. */
+    /* The gradient buffers are idle between steps. */
     float *stage = t->learner.shards.buffers;
     if (t->diverged)
         return ebb_fail(t->ctx, EBB_E_NUMERIC, "%s: the run has diverged: its last checkpoint stays as it is",
