@@ -61,7 +61,7 @@ size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n);
 
 size_t ebb_step_bytes(const ebb_plan *plan, int32_t step);      /* its inputs and outputs, each once */
 /* Lays out plan->step, buffers and offsets from plan->ir (place.c). */
-ebb_status ebb_place(ebb_plan *plan, bool keep_all);
+ebb_status ebb_place(ebb_plan *plan, const ebb_plan_options *options);
 /* guard.c; nothing in release builds. */
 size_t ebb_guard_bytes(void);
 void ebb_guard_before(const ebb_plan *plan, int32_t step, int worker);

@@ -228,7 +228,13 @@ static size_t first_fit(const ebb_plan *p, const size_order *placed, int count, 
     return offset;
 }
 
-static ebb_status set_offsets(ebb_plan *p, bool keep_all)
+static bool needs_room(const ebb_buffer *b, const ebb_plan_options *options)
+{
+    bool bound = b->home == EBB_HOME_OUTPUT && options->bound_from > 0 && b->index >= options->bound_from;
+    return b->home != EBB_HOME_PARAM && b->same_as < 0 && !bound;
+}
+
+static ebb_status set_offsets(ebb_plan *p, const ebb_plan_options *options)
 {
     size_order *order = NULL;
     int count = 0;
@@ -239,14 +245,14 @@ static ebb_status set_offsets(ebb_plan *p, bool keep_all)
         if (b->home == EBB_HOME_SHARED) {
             b->offset = p->shared_bytes;
             p->shared_bytes += round_up(b->bytes);
-        } else if (b->home != EBB_HOME_PARAM && b->same_as < 0) {
+        } else if (needs_room(b, options)) {
             order[count++] = (size_order){b->bytes, i};
         }
     }
     qsort(order, (size_t)count, sizeof *order, larger_first);
     for (int i = 0; i < count; i++) {
         ebb_buffer *b = &p->buffer[order[i].buffer];
-        b->offset = first_fit(p, order, i, b, keep_all);
+        b->offset = first_fit(p, order, i, b, options->keep_all);
         if (b->offset + slot_bytes(b) > p->arena_bytes)
             p->arena_bytes = b->offset + slot_bytes(b);
     }
@@ -265,7 +271,7 @@ static void mark_running(const ebb_plan *p, ebb_value v, bool *runs)
         runs[v = p->ir.node[v].in[0]] = true;
 }
 
-ebb_status ebb_place(ebb_plan *p, bool keep_all)
+ebb_status ebb_place(ebb_plan *p, const ebb_plan_options *options)
 {
     size_t n = (size_t)p->ir.count;
     bool *runs = NULL;
@@ -288,9 +294,9 @@ ebb_status ebb_place(ebb_plan *p, bool keep_all)
         make_steps(p, runs, depth);
         set_lifetimes(p);
         mark_outputs(p);
-        if (!keep_all)
+        if (!options->keep_all)
             share_in_place(p);
-        st = set_offsets(p, keep_all);
+        st = set_offsets(p, options);
     }
     ebb_free(runs);
     ebb_free(depth);

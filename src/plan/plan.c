@@ -117,7 +117,7 @@ static ebb_status build(ebb_plan *p, const ebb_graph *g, const ebb_value *output
     EBB_TRY(ebb_ir_from_graph(p->ctx, g, outputs, noutputs, options->fast_conv, &p->ir));
     EBB_TRY(run_passes(&p->ir, options));
     EBB_TRY(allocate_tables(p, g));
-    EBB_TRY(ebb_place(p, options->keep_all));
+    EBB_TRY(ebb_place(p, options));
     EBB_TRY(prepare_executors(p));
     EBB_TRY(list_inputs(p));
     return options->measure_only ? EBB_OK : allocate_memory(p);

@@ -20,6 +20,8 @@ typedef struct ebb_plan_options {
     bool no_fuse;
     bool fast_conv;              /* 3x3 convolutions by Winograd's method where it pays: other bits, errors below
                                     16 times those of the exact form */
+    int bound_from;              /* outputs from this one on get no room: the caller binds them before every run;
+                                    0: all have room */
     bool measure_only;           /* no arenas: for ebb_plan_measure and ebb_plan_text, cannot run */
 } ebb_plan_options;
 
