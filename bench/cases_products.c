@@ -141,15 +141,18 @@ void bench_call_CONV_DW_BF16(const bench_work *w, const ebb_kernels *table, size
 }
 
 /* ---- Winograd's ------------------------------------------------------------------------------- */
-void bench_open_WINO(bench_work *w, size_t budget)
+static void wino(bench_work *w, size_t budget, size_t size)
 {
-    conv(w, budget, sizeof(float));
+    conv(w, budget, size);
     float *u = case_floats(w, ebb_wino_pack_size(&w->conv));
     ebb_kernels_get(EBB_ISA_C)->wino_pack_f32(&w->conv, u, w->array[W]);
     w->scratch = bench_room(ebb_wino_scratch(&w->conv));
 }
 
-void bench_open_WINO_DW(bench_work *w, size_t budget) { bench_open_WINO(w, budget); }
+void bench_open_WINO(bench_work *w, size_t budget) { wino(w, budget, sizeof(float)); }
+void bench_open_WINO_DW(bench_work *w, size_t budget) { wino(w, budget, sizeof(float)); }
+void bench_open_WINO_BF16(bench_work *w, size_t budget) { wino(w, budget, sizeof(ebb_bf16)); }
+void bench_open_WINO_DW_BF16(bench_work *w, size_t budget) { wino(w, budget, sizeof(ebb_bf16)); }
 
 void bench_call_WINO(const bench_work *w, const ebb_kernels *table, size_t offset)
 {
@@ -157,10 +160,22 @@ void bench_call_WINO(const bench_work *w, const ebb_kernels *table, size_t offse
     CASE_FN(WINO, table, offset)(&w->conv, a[Y], a[X], a[PACKED], NULL, NULL, w->scratch);
 }
 
+void bench_call_WINO_BF16(const bench_work *w, const ebb_kernels *table, size_t offset)
+{
+    void *const *a = w->array;
+    CASE_FN(WINO_BF16, table, offset)(&w->conv, a[Y], a[X], a[PACKED], NULL, NULL, w->scratch);
+}
+
 void bench_call_WINO_DW(const bench_work *w, const ebb_kernels *table, size_t offset)
 {
     void *const *a = w->array;
     CASE_FN(WINO_DW, table, offset)(&w->conv, a[W], a[X], a[Y], false, w->scratch);
+}
+
+void bench_call_WINO_DW_BF16(const bench_work *w, const ebb_kernels *table, size_t offset)
+{
+    void *const *a = w->array;
+    CASE_FN(WINO_DW_BF16, table, offset)(&w->conv, a[W], a[X], a[Y], false, w->scratch);
 }
 
 /* Weights are 9 numbers in, 36 out. */

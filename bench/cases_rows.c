@@ -96,6 +96,20 @@ void bench_call_COLSUM(const bench_work *w, const ebb_kernels *table, size_t off
     CASE_FN(COLSUM, table, offset)(w->rows, COLUMNS, w->array[1], w->array[0], COLUMNS);
 }
 
+void bench_open_COLSUM_BF16(bench_work *w, size_t budget)
+{
+    w->rows = budget / sizeof(ebb_bf16) / COLUMNS;
+    case_bf16s(w, w->rows * COLUMNS);
+    case_floats(w, COLUMNS);
+    w->elements = (double)w->rows * COLUMNS;
+    w->bytes = 2.0 * w->elements;
+}
+
+void bench_call_COLSUM_BF16(const bench_work *w, const ebb_kernels *table, size_t offset)
+{
+    CASE_FN(COLSUM_BF16, table, offset)(w->rows, COLUMNS, w->array[1], w->array[0], COLUMNS);
+}
+
 /* Rows of 256, as attention over 16x16 has them. */
 enum { ROW = 256 };
 
@@ -173,20 +187,31 @@ void bench_call_NORM_VJP_BF16(const bench_work *w, const ebb_kernels *table, siz
 /* ---- moves ------------------------------------------------------------------------------------ */
 /* up2 and down2 share a class: the first array is the large picture and the second the small one, of which a call
  * writes one and reads the other. */
-void bench_open_RESIZE(bench_work *w, size_t budget)
+static void resize(bench_work *w, size_t budget, size_t size)
 {
-    w->rows = (size_t)sqrt((double)budget / (5.0 * sizeof(float) * CHANNELS));
+    w->rows = (size_t)sqrt((double)budget / (5.0 * (double)size * CHANNELS));
     w->n = w->rows * w->rows * CHANNELS;
-    case_floats(w, 4 * w->n);
-    case_floats(w, w->n);
+    for (int i = 0; i < 2; i++) {
+        size_t n = i ? w->n : 4 * w->n;
+        size == sizeof(float) ? (void)case_floats(w, n) : (void)case_bf16s(w, n);
+    }
     w->elements = 4.0 * (double)w->n;
-    w->bytes = 20.0 * (double)w->n;
+    w->bytes = 5.0 * (double)(size * w->n);
 }
+
+void bench_open_RESIZE(bench_work *w, size_t budget) { resize(w, budget, sizeof(float)); }
+void bench_open_RESIZE_BF16(bench_work *w, size_t budget) { resize(w, budget, sizeof(ebb_bf16)); }
 
 void bench_call_RESIZE(const bench_work *w, const ebb_kernels *table, size_t offset)
 {
     bool up = offset == offsetof(ebb_kernels, up2_f32);
     CASE_FN(RESIZE, table, offset)((int)w->rows, (int)w->rows, CHANNELS, w->array[!up], w->array[up]);
+}
+
+void bench_call_RESIZE_BF16(const bench_work *w, const ebb_kernels *table, size_t offset)
+{
+    bool up = offset == offsetof(ebb_kernels, up2_bf16);
+    CASE_FN(RESIZE_BF16, table, offset)((int)w->rows, (int)w->rows, CHANNELS, w->array[!up], w->array[up]);
 }
 
 void bench_open_TRANSPOSE(bench_work *w, size_t budget)

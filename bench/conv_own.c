@@ -1,4 +1,4 @@
-/* conv_own.c: our convolutions: direct and Winograd's in f32, direct in bfloat16. Weights are packed beforehand. */
+/* conv_own.c: our convolutions: direct and Winograd's in f32, both in bfloat16. Weights are packed beforehand. */
 #include "conv_job.h"
 
 /* ---- f32, direct ------------------------------------------------------------------------------ */
@@ -74,7 +74,33 @@ static void wino_dw(void *arg, int i)
                                j->worker[i].scratch);
 }
 
-/* ---- bfloat16 --------------------------------------------------------------------------------- */
+/* ---- bfloat16, Winograd ----------------------------------------------------------------------- */
+static void wino_bf16_forward(void *arg, int i)
+{
+    const conv_call *c = arg;
+    const conv_job *j = c->job;
+    bench.kernels->wino_bf16(&j->layer->shape, j->worker[i].y, j->worker[i].x, j->packed[c->way], NULL, NULL,
+                             j->worker[i].scratch);
+}
+
+static void wino_bf16_dx(void *arg, int i)
+{
+    const conv_call *c = arg;
+    const conv_job *j = c->job;
+    const ebb_conv_shape adjoint = ebb_wino_adjoint(&j->layer->shape);
+    bench.kernels->wino_bf16(&adjoint, j->worker[i].x, j->worker[i].y, j->packed[c->way], NULL, NULL,
+                             j->worker[i].scratch);
+}
+
+static void wino_bf16_dw(void *arg, int i)
+{
+    const conv_call *c = arg;
+    const conv_job *j = c->job;
+    bench.kernels->wino_dw_bf16(&j->layer->shape, j->worker[i].dw, j->worker[i].x, j->worker[i].y, true,
+                                j->worker[i].scratch);
+}
+
+/* ---- bfloat16, direct ------------------------------------------------------------------------- */
 static void *pack_bf16(const conv_job *j, const float *w)
 {
     const ebb_conv_shape *s = &j->layer->shape;
@@ -115,6 +141,7 @@ static void bf16_dw(void *arg, int i)
 const conv_way conv_ways[] = {
     {"direct", false, NULL, pack_f32, ebb_conv_scratch, {direct_forward, direct_dx, direct_dw}},
     {"wino", false, ebb_wino_fits, pack_wino, ebb_wino_scratch, {wino_forward, wino_dx, wino_dw}},
-    {"own", true, NULL, pack_bf16, ebb_conv_scratch_bf16, {bf16_forward, bf16_dx, bf16_dw}},
+    {"direct", true, NULL, pack_bf16, ebb_conv_scratch_bf16, {bf16_forward, bf16_dx, bf16_dw}},
+    {"wino", true, ebb_wino_fits, pack_wino, ebb_wino_scratch, {wino_bf16_forward, wino_bf16_dx, wino_bf16_dw}},
 };
 const int conv_ways_count = sizeof conv_ways / sizeof *conv_ways;

@@ -69,3 +69,42 @@ void EBB_INSTANCE(colsum_f32)(size_t rows, size_t cols, float *y, const float *x
     if (j < cols)
         colsum_tail(rows, cols - j, y + j, x + j, ldx);
 }
+
+/* The same of bfloat16: even and odd columns apart until the end. */
+VEC void colsum_pairs(const int pairs, size_t rows, float *y, const ebb_bf16 *x, size_t ldx)
+{
+    vf even[2], odd[2], a, b;
+    for (int p = 0; p < pairs; p++)
+        even[p] = odd[p] = vf_zero();
+    for (size_t i = 0; i < rows; i++, x += ldx) {
+        for (int p = 0; p < pairs; p++) {
+            vf_load_bf16_pair(x + p * 2 * VW, &a, &b);
+            even[p] = vf_add(even[p], a);
+            odd[p] = vf_add(odd[p], b);
+        }
+    }
+    for (int p = 0; p < pairs; p++) {
+        vf_zip(even[p], odd[p], &a, &b);
+        vf_store(y + p * 2 * VW, a);
+        vf_store(y + p * 2 * VW + VW, b);
+    }
+}
+
+static void colsum_tail_bf16(size_t rows, size_t cols, float *y, const ebb_bf16 *x, size_t ldx)
+{
+    vf sum = vf_zero();
+    for (size_t i = 0; i < rows; i++, x += ldx)
+        sum = vf_add(sum, vf_load_bf16_n(x, cols));
+    vf_store_n(y, sum, cols);
+}
+
+void EBB_INSTANCE(colsum_bf16)(size_t rows, size_t cols, float *y, const ebb_bf16 *x, size_t ldx)
+{
+    size_t j = 0;
+    for (; j + 4 * VW <= cols; j += 4 * VW)
+        colsum_pairs(2, rows, y + j, x + j, ldx);
+    for (; j + 2 * VW <= cols; j += 2 * VW)
+        colsum_pairs(1, rows, y + j, x + j, ldx);
+    for (; j < cols; j += VW)
+        colsum_tail_bf16(rows, lanes_left(j, cols), y + j, x + j, ldx);
+}

@@ -157,6 +157,15 @@ typedef void (*EBB_FN_NORM_BF16)(const ebb_norm_shape *s, ebb_bf16 *y, float *st
 typedef void (*EBB_FN_NORM_VJP_BF16)(const ebb_norm_shape *s, ebb_bf16 *dx, float *dshift, float *dgamma,
                                      float *dbeta, const ebb_bf16 *x, const float *shift, const ebb_bf16 *dy,
                                      const float *stats, const float *gamma, const float *beta, void *scratch);
+/* As WINO and WINO_DW on bfloat16 pictures: widened when read, computed in f32, rounded once when written. The same
+ * packed weights, scratch and bits of sums. */
+typedef void (*EBB_FN_WINO_BF16)(const ebb_conv_shape *s, ebb_bf16 *y, const ebb_bf16 *x, const float *u,
+                                 const float *bias, const ebb_bf16 *residual, void *scratch);
+typedef void (*EBB_FN_WINO_DW_BF16)(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
+                                    bool accumulate, void *scratch);
+/* As RESIZE, the sum in f32 and rounded once; as COLSUM. */
+typedef void (*EBB_FN_RESIZE_BF16)(int h, int w, int c, ebb_bf16 *y, const ebb_bf16 *x);
+typedef void (*EBB_FN_COLSUM_BF16)(size_t rows, size_t cols, float *y, const ebb_bf16 *x, size_t ldx);
 /* C = A B + bias + residual, sums in f32 in an order that the ISA chooses, one rounding at the end. The
  * instructions on bfloat16 flush denormals, whatever the mode of the thread.
  * scratch: 64-byte aligned, ebb_gemm_scratch_bf16() bytes. */

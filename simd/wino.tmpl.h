@@ -120,22 +120,6 @@ static void wino_point(const ebb_conv_shape *s, const wino_block *b, float *m, c
     }
 }
 
-void EBB_INSTANCE(wino_f32)(const ebb_conv_shape *s, float *y, const float *x, const float *u, const float *bias,
-                            const float *residual, void *scratch)
-{
-    wino_block b = wino_block_make(s, 1);
-    float *zeros = scratch, *v = zeros + b.zeros, *m = v + WINO_POINTS * b.in_plane;
-    size_t plane = wino_pack_plane(s->ci, s->co);
-    memset(zeros, 0, b.zeros * sizeof *zeros);
-    for (size_t first = 0; first < b.tiles; first += b.most) {
-        size_t count = b.tiles - first < b.most ? b.tiles - first : b.most;
-        wino_data_tiles(s, &b, v, x, first, count, zeros);
-        for (size_t p = 0; p < WINO_POINTS; p++)
-            wino_point(s, &b, m + p * b.out_plane, v + p * b.in_plane, u + p * plane, count);
-        wino_output_tiles(s, &b, y, m, bias, residual, first, count);
-    }
-}
-
 /* All products of one block of tiles; each piece of dw when it is complete. */
 static void wino_dw_block(const ebb_conv_shape *s, const wino_block *b, float *sums, const float *v, const float *w,
                           size_t count, bool resume, bool last, float *dw, bool accumulate)
@@ -156,18 +140,30 @@ static void wino_dw_block(const ebb_conv_shape *s, const wino_block *b, float *s
     }
 }
 
+#include "wino_picture.tmpl.h"
+#define WINO_BF16
+#include "wino_picture.tmpl.h"
+
+void EBB_INSTANCE(wino_f32)(const ebb_conv_shape *s, float *y, const float *x, const float *u, const float *bias,
+                            const float *residual, void *scratch)
+{
+    wino_forward_f32(s, y, x, u, bias, residual, scratch);
+}
+
+void EBB_INSTANCE(wino_bf16)(const ebb_conv_shape *s, ebb_bf16 *y, const ebb_bf16 *x, const float *u,
+                             const float *bias, const ebb_bf16 *residual, void *scratch)
+{
+    wino_forward_bf16(s, y, x, u, bias, residual, scratch);
+}
+
 void EBB_INSTANCE(wino_dw_f32)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy, bool accumulate,
                                void *scratch)
 {
-    wino_block b = wino_block_make(s, 2);
-    float *zeros = scratch, *v = zeros + b.zeros, *w = v + WINO_POINTS * b.in_plane;
-    float *sums = w + WINO_POINTS * b.out_plane;
-    memset(zeros, 0, b.zeros * sizeof *zeros);
-    for (size_t first = 0; first < b.tiles; first += b.most) {
-        size_t count = b.tiles - first < b.most ? b.tiles - first : b.most;
-        bool last = first + count == b.tiles;
-        wino_data_tiles(s, &b, v, x, first, count, zeros);
-        wino_cotangent_tiles(s, &b, w, dy, first, count, zeros);
-        wino_dw_block(s, &b, sums, v, w, count, first > 0, last, dw, accumulate);
-    }
+    wino_adjoint_w_f32(s, dw, x, dy, accumulate, scratch);
+}
+
+void EBB_INSTANCE(wino_dw_bf16)(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
+                                bool accumulate, void *scratch)
+{
+    wino_adjoint_w_bf16(s, dw, x, dy, accumulate, scratch);
 }

@@ -319,6 +319,39 @@ static void nearly_as_good_as_direct(void **unused)
     }
 }
 
+/* x rounded to bfloat16 in place, and as bfloat16. */
+static ebb_bf16 *rounded(float *x, size_t n)
+{
+    const ebb_kernels *k = ebb_kernels_get(EBB_ISA_C);
+    ebb_bf16 *y = malloc(n * sizeof *y);
+    k->narrow_bf16(n, y, x);
+    k->widen_bf16(n, x, y);
+    return y;
+}
+
+/* On bfloat16 pictures the kernels are those on floats, whose results are rounded once. */
+static void bf16_is_f32_rounded_once(void **unused)
+{
+    (void)unused;
+    problem p;
+    problem_make(&p, &(ebb_conv_shape){2, 7, 9, 5, 7, 9, 37, 3, 3, 1, 1, 1});
+    ebb_bf16 *x = rounded(p.x, p.nx), *dy = rounded(p.dy, p.ny), *y = malloc(p.ny * sizeof *y);
+    float *u = random_floats(ebb_wino_pack_size(&p.s));
+    float *scratch = random_floats(ebb_wino_scratch(&p.s) / sizeof(float));
+    float *want = random_floats(p.ny), *dw = random_floats(p.nw), *dw_want = random_floats(p.nw);
+    const ebb_kernels *c = ebb_kernels_get(EBB_ISA_C), *k = ebb_kernels_get(ebb_isa_best());
+    c->wino_pack_f32(&p.s, u, p.w);
+    c->wino_f32(&p.s, want, p.x, u, p.w, p.dy, scratch);   /* any numbers will do for bias and residual */
+    k->wino_bf16(&p.s, y, x, u, p.w, dy, scratch);
+    ebb_bf16 *y_want = rounded(want, p.ny);
+    assert_memory_equal(y, y_want, p.ny * sizeof *y);
+    c->wino_dw_f32(&p.s, dw_want, p.x, p.dy, false, scratch);
+    k->wino_dw_bf16(&p.s, dw, x, dy, false, scratch);
+    assert_memory_equal(dw, dw_want, p.nw * sizeof *dw);
+    free(x), free(dy), free(y), free(y_want), free(u), free(scratch), free(want), free(dw), free(dw_want);
+    problem_free(&p);
+}
+
 static void fits(void **unused)
 {
     (void)unused;
@@ -341,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(within_the_bound),
         cmocka_unit_test(nearly_as_good_as_direct),
+        cmocka_unit_test(bf16_is_f32_rounded_once),
         cmocka_unit_test(fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

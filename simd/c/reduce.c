@@ -3,6 +3,7 @@
 
 #include "instances.h"
 #include "lanes.h"
+#include "scalar.h"
 
 float ebb_sum_f32_c(size_t n, const float *x)
 {
@@ -33,6 +34,16 @@ void ebb_colsum_f32_c(size_t rows, size_t cols, float *y, const float *x, size_t
         float sum = 0.0f;
         for (size_t i = 0; i < rows; i++)
             sum += x[i * ldx + j];
+        y[j] = sum;
+    }
+}
+
+void ebb_colsum_bf16_c(size_t rows, size_t cols, float *y, const ebb_bf16 *x, size_t ldx)
+{
+    for (size_t j = 0; j < cols; j++) {
+        float sum = 0.0f;
+        for (size_t i = 0; i < rows; i++)
+            sum += widen_scalar(x[i * ldx + j]);
         y[j] = sum;
     }
 }

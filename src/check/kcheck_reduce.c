@@ -49,20 +49,36 @@ static void colsum(kcheck *k, const char *name, size_t offset, size_t rows, size
     ebb_kcheck_done(k);
 }
 
-void ebb_kcheck_COLSUM(kcheck *k, const char *name, size_t offset)
+static void colsum_bf16(kcheck *k, const char *name, size_t offset, size_t rows, size_t cols, size_t ldx)
+{
+    size_t n = rows ? (rows - 1) * ldx + cols : 0;
+    const ebb_bf16 *x = cols % 8 == 7 ? ebb_kcheck_special_bf16(k, n) : ebb_kcheck_in_bf16(k, n);
+    float *want = ebb_kcheck_out(k, cols), *got = ebb_kcheck_out(k, cols);
+    KCHECK_FN(COLSUM_BF16, k->spec, offset)(rows, cols, want, x, ldx);
+    KCHECK_FN(COLSUM_BF16, k->fast, offset)(rows, cols, got, x, ldx);
+    ebb_kcheck_equal(k, name, ebb_kcheck_text("%zu x %zu, stride %zu", rows, cols, ldx), want, got, cols);
+    ebb_kcheck_done(k);
+}
+
+typedef void colsum_case(kcheck *k, const char *name, size_t offset, size_t rows, size_t cols, size_t ldx);
+
+static void each_colsum(kcheck *k, const char *name, size_t offset, colsum_case *one)
 {
     for (size_t cols = 0; cols < SMALL; cols++)
         for (size_t rows = 0; rows < 4; rows++)
             if (ebb_kcheck_next(k))
-                colsum(k, name, offset, rows, cols, cols + rows % 3);
+                one(k, name, offset, rows, cols, cols + rows % 3);
     for (int i = 0; i < 50; i++) {
         if (!ebb_kcheck_next(k))
             continue;
         size_t cols = 1 + ebb_kcheck_below(k, 150), rows = 4 + ebb_kcheck_below(k, 60);
         size_t ldx = cols + ebb_kcheck_below(k, 20);
-        colsum(k, name, offset, rows, cols, ldx);
+        one(k, name, offset, rows, cols, ldx);
     }
 }
+
+void ebb_kcheck_COLSUM(kcheck *k, const char *name, size_t offset) { each_colsum(k, name, offset, colsum); }
+void ebb_kcheck_COLSUM_BF16(kcheck *k, const char *name, size_t offset) { each_colsum(k, name, offset, colsum_bf16); }
 
 /* Ordinary rows, rows with special values, and rows masked by -inf or spread over all of exp's range. */
 static float *scores(kcheck *k, size_t count, int i)

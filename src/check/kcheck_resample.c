@@ -24,6 +24,25 @@ void ebb_kcheck_RESIZE(kcheck *k, const char *name, size_t offset)
     }
 }
 
+void ebb_kcheck_RESIZE_BF16(kcheck *k, const char *name, size_t offset)
+{
+    for (int i = 0; i < 4 * 140; i++) {
+        if (!ebb_kcheck_next(k))
+            continue;
+        int c = 1 + i / 4;
+        int h = 1 + (int)ebb_kcheck_below(k, 4), w = 1 + (int)ebb_kcheck_below(k, 4);
+        size_t small = (size_t)h * w * c, large = 4 * small;
+        bool up = strcmp(name, "up2_bf16") == 0;
+        size_t n = up ? large : small, of = up ? small : large;
+        const ebb_bf16 *x = i % 4 ? ebb_kcheck_in_bf16(k, of) : ebb_kcheck_special_bf16(k, of);
+        ebb_bf16 *want = ebb_kcheck_out_bf16(k, n), *got = ebb_kcheck_out_bf16(k, n);
+        KCHECK_FN(RESIZE_BF16, k->spec, offset)(h, w, c, want, x);
+        KCHECK_FN(RESIZE_BF16, k->fast, offset)(h, w, c, got, x);
+        ebb_kcheck_equal_bf16(k, name, ebb_kcheck_text("%d x %d x %d", h, w, c), want, got, n);
+        ebb_kcheck_done(k);
+    }
+}
+
 static void transpose(kcheck *k, const char *name, size_t offset, size_t rows, size_t cols)
 {
     size_t ldx = cols + ebb_kcheck_below(k, 3), ldy = rows + ebb_kcheck_below(k, 3), n = (cols - 1) * ldy + rows;

@@ -1,5 +1,5 @@
 /* kcheck_wino.c: cases of Winograd's convolution: random small shapes with partial tiles, odd channels and every
- * padding, then shapes of U-Nets; ordinary and special numbers. */
+ * padding, then shapes of U-Nets; ordinary and special numbers, pictures of floats and of bfloat16. */
 #include "check/kcheck_conv.h"
 
 static float *numbers(kcheck *k, size_t n, bool special)
@@ -60,7 +60,35 @@ static void forward(kcheck *k, const char *name, size_t offset, const ebb_conv_s
     }
 }
 
-static void both_ways(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
+static ebb_bf16 *numbers_bf16(kcheck *k, size_t n, bool special)
+{
+    return special ? ebb_kcheck_special_bf16(k, n) : ebb_kcheck_in_bf16(k, n);
+}
+
+static void forward_bf16(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, float *u, float *room,
+                         uint64_t random)
+{
+    bool special = random & 1, biased = random & 4, added = random & 8;
+    size_t n = output_size(s);
+    ebb_bf16 *x = numbers_bf16(k, input_size(s), special);
+    float *bias = biased ? ebb_kcheck_in(k, s->co) : NULL;
+    ebb_bf16 *residual = added ? numbers_bf16(k, n, special) : NULL;
+    ebb_bf16 *self = added ? ebb_kcheck_copy_bf16(k, residual, n) : NULL;
+    ebb_bf16 *want = ebb_kcheck_out_bf16(k, n), *got = ebb_kcheck_out_bf16(k, n);
+    KCHECK_FN(WINO_BF16, k->spec, offset)(s, want, x, u, bias, residual, room);
+    KCHECK_FN(WINO_BF16, k->fast, offset)(s, got, x, u, bias, residual, room);
+    ebb_kcheck_equal_bf16(k, name, text(s), want, got, n);
+    if (added) {
+        KCHECK_FN(WINO_BF16, k->fast, offset)(s, self, x, u, bias, self, room);
+        ebb_kcheck_equal_bf16(k, name, text(s), want, self, n);
+    }
+}
+
+typedef void forward_case(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, float *u, float *room,
+                          uint64_t random);
+
+static void both_ways_of(forward_case *one, kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s,
+                         uint64_t random)
 {
     bool special = (random & 3) == 0;
     ebb_conv_shape adjoint = ebb_wino_adjoint(s);
@@ -68,8 +96,18 @@ static void both_ways(kcheck *k, const char *name, size_t offset, const ebb_conv
     float *u = ebb_kcheck_out(k, ebb_wino_pack_size(s)), *u_dx = ebb_kcheck_out(k, ebb_wino_pack_dx_size(s));
     k->spec->wino_pack_f32(s, u, w);
     k->spec->wino_pack_dx_f32(s, u_dx, w);
-    forward(k, name, offset, s, u, room, random >> 8);
-    forward(k, name, offset, &adjoint, u_dx, room, random >> 16);
+    one(k, name, offset, s, u, room, random >> 8);
+    one(k, name, offset, &adjoint, u_dx, room, random >> 16);
+}
+
+static void both_ways(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
+{
+    both_ways_of(forward, k, name, offset, s, random);
+}
+
+static void both_ways_bf16(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
+{
+    both_ways_of(forward_bf16, k, name, offset, s, random);
 }
 
 static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
@@ -83,6 +121,17 @@ static void adjoint_w(kcheck *k, const char *name, size_t offset, const ebb_conv
     ebb_kcheck_equal(k, name, text(s), want, got, n);
 }
 
+static void adjoint_w_bf16(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
+{
+    bool special = (random & 3) == 0, accumulate = random & 4;
+    size_t n = weight_size(s);
+    ebb_bf16 *x = numbers_bf16(k, input_size(s), special), *dy = numbers_bf16(k, output_size(s), special);
+    float *want = ebb_kcheck_in(k, n), *got = ebb_kcheck_copy(k, want, n), *room = scratch(k, s);
+    KCHECK_FN(WINO_DW_BF16, k->spec, offset)(s, want, x, dy, accumulate, room);
+    KCHECK_FN(WINO_DW_BF16, k->fast, offset)(s, got, x, dy, accumulate, room);
+    ebb_kcheck_equal(k, name, text(s), want, got, n);
+}
+
 static void pack(kcheck *k, const char *name, size_t offset, const ebb_conv_shape *s, uint64_t random)
 {
     bool dx = offset == offsetof(ebb_kernels, wino_pack_dx_f32);
@@ -93,6 +142,27 @@ static void pack(kcheck *k, const char *name, size_t offset, const ebb_conv_shap
     ebb_kcheck_equal(k, name, text(s), want, got, n);
 }
 
-void ebb_kcheck_WINO(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_each(k, name, offset, &shapes, both_ways); }
-void ebb_kcheck_WINO_DW(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_each(k, name, offset, &shapes, adjoint_w); }
-void ebb_kcheck_WINO_PACK(kcheck *k, const char *name, size_t offset) { ebb_kcheck_conv_each(k, name, offset, &shapes, pack); }
+void ebb_kcheck_WINO(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_each(k, name, offset, &shapes, both_ways);
+}
+
+void ebb_kcheck_WINO_BF16(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_each(k, name, offset, &shapes, both_ways_bf16);
+}
+
+void ebb_kcheck_WINO_DW(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_each(k, name, offset, &shapes, adjoint_w);
+}
+
+void ebb_kcheck_WINO_DW_BF16(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_each(k, name, offset, &shapes, adjoint_w_bf16);
+}
+
+void ebb_kcheck_WINO_PACK(kcheck *k, const char *name, size_t offset)
+{
+    ebb_kcheck_conv_each(k, name, offset, &shapes, pack);
+}
