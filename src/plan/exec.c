@@ -59,7 +59,17 @@ void ebb_plan_prepare(ebb_plan *p)
 
 void ebb_plan_run(ebb_plan *p, int worker)
 {
-    for (int32_t t = p->nprepare; t < p->nsteps; t++) {
+    ebb_plan_run_part(p, worker, 0, ebb_plan_run_steps(p));
+}
+
+int32_t ebb_plan_run_steps(const ebb_plan *p) { return p->nsteps - p->nprepare; }
+
+/* No other step writes there: every output has a buffer of its own. */
+int32_t ebb_plan_output_step(const ebb_plan *p, int i) { return p->buffer[p->output_buffer[i]].first - p->nprepare; }
+
+void ebb_plan_run_part(ebb_plan *p, int worker, int32_t from, int32_t to)
+{
+    for (int32_t t = p->nprepare + from; t < p->nprepare + to; t++) {
         ebb_guard_before(p, t, worker);
         run_step(p, t, worker);
         ebb_guard_after(p, t, worker);

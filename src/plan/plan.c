@@ -42,6 +42,18 @@ static ebb_status separate_outputs(ebb_ir *ir)
     return EBB_OK;
 }
 
+/* What waits for an output need not wait for the whole run: the copies, which separate_outputs has put behind
+ * all other nodes, come right after what they copy. */
+static ebb_value copy_early(ebb_rewrite *rw, ebb_value v)
+{
+    const int32_t first = *(const int32_t *)rw->state;
+    ebb_value to = rw->map[v] = ebb_rewrite_copy(rw, v);
+    for (ebb_value u = first; v < first && u < rw->from->count; u++)
+        if (rw->from->node[u].in[0] == v)
+            rw->map[u] = ebb_rewrite_copy(rw, u);
+    return to;
+}
+
 static ebb_status run_passes(ebb_ir *ir, const ebb_plan_options *options)
 {
     bool fuse = !options->no_fuse && !options->keep_all;
@@ -50,8 +62,9 @@ static ebb_status run_passes(ebb_ir *ir, const ebb_plan_options *options)
     if (fuse)
         EBB_TRY(ebb_fuse(ir));
     EBB_TRY(ebb_fuse_pointwise(ir, fuse));
+    int32_t first_copy = ir->count;
     EBB_TRY(separate_outputs(ir));
-    return ebb_rewrite_run(ir, ebb_rewrite_copy, NULL);
+    return ebb_rewrite_run(ir, copy_early, &first_copy);
 }
 
 static ebb_status prepare_executors(ebb_plan *p)

@@ -43,6 +43,11 @@ void ebb_plan_bind_output(ebb_plan *plan, int worker, int i, float *data);
 /* Parameter-only work, spread over ctx->threads. */
 void ebb_plan_prepare(ebb_plan *plan);
 void ebb_plan_run(ebb_plan *plan, int worker);
+/* A run in parts: its steps from..to-1 of 0..ebb_plan_run_steps-1, all of them once, in order. Output i is
+ * complete after step ebb_plan_output_step. */
+int32_t ebb_plan_run_steps(const ebb_plan *plan);
+int32_t ebb_plan_output_step(const ebb_plan *plan, int i);
+void ebb_plan_run_part(ebb_plan *plan, int worker, int32_t from, int32_t to);
 /* Whether every run so far did what it should; a back end's library may have refused. */
 ebb_status ebb_plan_check(const ebb_plan *plan);
 
