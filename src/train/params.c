@@ -6,6 +6,18 @@
 #include "train/report.h"
 
 #define ALIGN_FLOATS 16
+/* Large enough for the bandwidth of a network, small enough that most are on their way before the last is made. */
+#define CHUNK_FLOATS ((int64_t)1 << 20)
+#define CHUNKS_MIN 8
+
+static int64_t aligned(int64_t n) { return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS; }
+
+static void set_chunks(ebb_params *params)
+{
+    int64_t chunk = aligned((params->length + CHUNKS_MIN - 1) / CHUNKS_MIN);
+    params->chunk = chunk < CHUNK_FLOATS ? chunk : CHUNK_FLOATS;
+    params->chunks = chunk > 0 ? (int)((params->length + params->chunk - 1) / params->chunk) : 0;
+}
 
 ebb_status ebb_params_from_graph(ebb_context *ctx, const ebb_graph *g, ebb_params *out)
 {
@@ -33,8 +45,9 @@ ebb_status ebb_params_from_graph(ebb_context *ctx, const ebb_graph *g, ebb_param
                                        .count = count};
         name += strlen(name) + 1;
         out->numbers += count;
-        out->length += (count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+        out->length += aligned(count);
     }
+    set_chunks(out);
     return EBB_OK;
 }
 
@@ -62,6 +75,12 @@ void ebb_params_bind(const ebb_params *params, ebb_plan *plan, const float *bloc
 {
     for (int i = 0; i < params->count; i++)
         ebb_plan_bind_param(plan, i, block + params->at[i].offset);
+}
+
+int64_t ebb_params_chunk(const ebb_params *params, int c)
+{
+    int64_t rest = params->length - c * params->chunk;
+    return rest < params->chunk ? rest : params->chunk;
 }
 
 /* ---- first values ----------------------------------------------------------------------- */

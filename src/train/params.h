@@ -22,6 +22,7 @@ typedef struct ebb_params {
     ebb_param_place *at; int count;
     int64_t length;              /* of a block, floats, with gaps */
     int64_t numbers;             /* without */
+    int64_t chunk; int chunks;   /* floats of a block that are summed, or sent, at a time; how many such there are */
     char *names;                 /* text that at[].name point into */
 } ebb_params;
 
@@ -31,6 +32,8 @@ ebb_status ebb_params_from_network(ebb_context *ctx, const ebb_network *net, ebb
 void ebb_params_free(ebb_params *params);
 /* The plan reads its parameters from this block. */
 void ebb_params_bind(const ebb_params *params, ebb_plan *plan, const float *block);
+/* Floats of chunk c, which starts at c * params->chunk. */
+int64_t ebb_params_chunk(const ebb_params *params, int c);
 /* Draws every parameter as its node says, from (seed, number of the parameter). */
 void ebb_params_init(ebb_context *ctx, const ebb_params *params, uint64_t seed, float *block);
 

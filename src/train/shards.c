@@ -3,11 +3,15 @@
  * Sum: the tree is that of a binary counter: node i of a row is the sum of nodes 2i and 2i+1 of the row
  * below, or node 2i alone at the right edge. Whoever finishes the second of two siblings adds and goes
  * on upwards; who finishes the first leaves its buffer and takes new work. So no worker waits for
- * another, and a + b = b + a makes the bits independent of who was second.
+ * another. The left sibling's buffer takes the sum; the root's is therefore that of shard 0.
+ *
+ * Chunks: each chunk of the gradient has a tree of its own, and a walker adds a chunk as soon as the plan
+ * has completed it, while it goes on with the others. The plan completes them from the last to the first:
+ * parameters are listed in the order of the forward walk.
  *
  * Buffers: a worker takes a buffer before it takes a shard. Then, should all workers wait for a buffer,
  * no shard is half done: the finished ones are 0..m-1, which leaves at most log2(count) partial sums.
- * With more buffers than that one is free, so they cannot all wait.
+ * With more buffers than that one is free, so they cannot all wait; nor can they where every shard has one.
  */
 #include "train/shards.h"
 
@@ -34,13 +38,30 @@ static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph 
     return status;
 }
 
+/* The step after which all parameters of a chunk have their gradients. */
+static void find_steps(ebb_shards *s)
+{
+    for (int i = 0; i < s->params->count; i++) {
+        const ebb_param_place *p = &s->params->at[i];
+        int32_t step = ebb_plan_output_step(s->plan, i + 1);
+        for (int64_t c = p->offset / s->params->chunk; c * s->params->chunk < p->offset + p->count; c++)
+            if (step > s->complete[c])
+                s->complete[c] = step;
+    }
+}
+
 static ebb_status make_buffers(ebb_context *ctx, ebb_shards *s)
 {
     s->nbuffers = s->workers + log2_up(s->count) + 1;
+    if (s->nbuffers > s->count)
+        s->nbuffers = (int)s->count;
+    s->nodes = s->count + 64;
     EBB_TRY(ebb_alloc(ctx, (void **)&s->loss, (size_t)s->count, sizeof *s->loss, "losses of the shards"));
-    EBB_TRY(ebb_alloc(ctx, (void **)&s->used, (size_t)s->nbuffers, sizeof *s->used, "gradient buffers"));
-    EBB_TRY(ebb_alloc(ctx, (void **)&s->waiting, (size_t)s->count + 64, sizeof *s->waiting,
+    EBB_TRY(ebb_alloc(ctx, (void **)&s->held, (size_t)s->nbuffers, sizeof *s->held, "gradient buffers"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&s->waiting, (size_t)s->nodes * (size_t)s->params->chunks, sizeof *s->waiting,
                       "sum of the gradients"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&s->complete, (size_t)s->params->chunks, sizeof *s->complete, "chunks of the gradient"));
+    find_steps(s);
     return ebb_alloc(ctx, (void **)&s->buffers, (size_t)s->nbuffers,
                      (size_t)s->params->length * sizeof(float), "gradients");
 }
@@ -67,8 +88,9 @@ void ebb_shards_free(ebb_shards *s)
 {
     ebb_plan_free(s->plan);
     ebb_free(s->loss);
-    ebb_free(s->used);
+    ebb_free(s->held);
     ebb_free(s->waiting);
+    ebb_free(s->complete);
     ebb_free(s->buffers);
     *s = (ebb_shards){.result = -1};
 }
@@ -80,40 +102,47 @@ static float *buffer_at(const ebb_shards *s, int buffer)
     return s->buffers + (int64_t)buffer * s->params->length;
 }
 
+static float *chunk_at(const ebb_shards *s, int buffer, int chunk)
+{
+    return buffer_at(s, buffer) + chunk * s->params->chunk;
+}
+
 static int take_buffer(ebb_shards *s)
 {
     for (;;) {
         for (int i = 0; i < s->nbuffers; i++) {
             int unused = 0;
-            if (atomic_compare_exchange_strong(&s->used[i], &unused, 1))
+            if (atomic_compare_exchange_strong(&s->held[i], &unused, s->params->chunks))
                 return i;
         }
         ebb_par_yield();
     }
 }
 
-static void give_back(ebb_shards *s, int buffer)
+static void add_chunk(ebb_shards *s, int chunk, int to, int from)
 {
-    atomic_store(&s->used[buffer], 0);
+    size_t n = (size_t)ebb_params_chunk(s->params, chunk);
+    float *sum = chunk_at(s, to, chunk);
+    s->ctx->kernels->add_f32(n, sum, sum, chunk_at(s, from, chunk));
+    atomic_fetch_sub(&s->held[from], 1);
 }
 
-/* Node i of the lowest row is done and lies in `buffer`. */
-static void add_up(ebb_shards *s, int64_t i, int buffer)
+/* Node i of the chunk's lowest row is done and lies in `buffer`. */
+static void add_up(ebb_shards *s, int chunk, int64_t i, int buffer)
 {
-    atomic_int *row = s->waiting;
+    atomic_int *row = s->waiting + chunk * s->nodes;
     for (int64_t width = s->count; width > 1; width = (width + 1) / 2, i /= 2) {
         if ((i ^ 1) < width) {
             int other = atomic_exchange(&row[i / 2], buffer + 1) - 1;
             if (other < 0)
                 return;
             atomic_store(&row[i / 2], 0);
-            float *sum = buffer_at(s, buffer);
-            s->ctx->kernels->add_f32((size_t)s->params->length, sum, sum, buffer_at(s, other));
-            give_back(s, other);
+            int left = i % 2 == 0 ? buffer : other;
+            add_chunk(s, chunk, left, left == buffer ? other : buffer);
+            buffer = left;
         }
         row += (width + 1) / 2;
     }
-    s->result = buffer;
 }
 
 static ebb_shard_inputs inputs_of(ebb_shards *s, int worker, int64_t shard)
@@ -137,6 +166,21 @@ typedef struct shard_job {
     void *arg;
 } shard_job;
 
+/* The whole plan; chunks of the gradient go into their sums on the way. */
+static void walk(ebb_shards *s, int64_t shard, int buffer, int worker)
+{
+    int32_t at = 0;
+    for (int c = s->params->chunks - 1; c >= 0; c--) {
+        int32_t end = s->complete[c] + 1;
+        if (end > at) {
+            ebb_plan_run_part(s->plan, worker, at, end);
+            at = end;
+        }
+        add_up(s, c, shard, buffer);
+    }
+    ebb_plan_run_part(s->plan, worker, at, ebb_plan_run_steps(s->plan));
+}
+
 static void run_shard(void *arg, int64_t item, int worker)
 {
     const shard_job *job = arg;
@@ -144,20 +188,21 @@ static void run_shard(void *arg, int64_t item, int worker)
     (void)item; /* the shard is chosen after the buffer: see above */
     int buffer = take_buffer(s);
     int64_t shard = atomic_fetch_add(&s->next, 1);
+    if (shard == 0)
+        s->result = buffer;
     ebb_shard_inputs in = inputs_of(s, worker, shard);
     job->fill(job->arg, &in);
     for (int i = 0; i < s->params->count; i++)
         ebb_plan_bind_output(s->plan, worker, i + 1, buffer_at(s, buffer) + s->params->at[i].offset);
-    ebb_plan_run(s->plan, worker);
+    walk(s, shard, buffer, worker);
     s->loss[shard] = *ebb_plan_output(s->plan, worker, 0);
-    add_up(s, shard, buffer);
 }
 
 ebb_status ebb_shards_run(ebb_shards *s, ebb_shard_fill fill, void *arg, double *loss, float **gradient)
 {
     shard_job job = {s, fill, arg};
     if (s->result >= 0)
-        give_back(s, s->result);
+        atomic_store(&s->held[s->result], 0);
     atomic_store(&s->next, 0);
     ebb_par_for(s->workers, s->count, run_shard, &job);
     *loss = 0;

@@ -28,10 +28,12 @@ typedef struct ebb_shards {
     double *loss;                /* (count): share of each shard in the mean loss of the batch */
     float *buffers;              /* (nbuffers, params->length) gradients */
     int nbuffers;
-    atomic_int *used;            /* (nbuffers) */
-    atomic_int *waiting;         /* a word for each inner node of the tree: 1 + the buffer left there, or 0 */
+    int32_t *complete;           /* (params->chunks): the plan's step after which a chunk is complete */
+    atomic_int *held;            /* (nbuffers): chunks of a buffer that are in use */
+    atomic_int *waiting;         /* (chunks, nodes): for inner nodes of the tree 1 + the buffer left there, or 0 */
+    int64_t nodes;
     atomic_llong next;           /* shard to start next */
-    int result;                  /* buffer of the last sum, -1: none */
+    int result;                  /* buffer of shard 0, where the last sum is; -1: none */
 } ebb_shards;
 
 /* fast_conv: of the plan. */
