@@ -49,10 +49,14 @@ typedef struct ebb_trainer ebb_trainer;
 /* ---- context ----------------------------------------------------------------------------- */
 typedef struct ebb_context_options {
     size_t size;
-    int threads;                 /* 0: all cores this process may use */
+    int threads;                 /* 0: OMP_NUM_THREADS if that is set, else one for each core that this process
+                                    may use, within the CPU quota of its control group */
     const char *cpu;             /* c, neon, neonbf16, avx2, avx512, avx512bf16, amx;
                                     NULL: EBB_CPU or the best */
     const char *backend;         /* auto, own, onednn; NULL: EBB_BACKEND or auto */
+    const char *bind;            /* none; domain: each thread stays on the processors of one memory domain; core:
+                                    on one processor, for machines used alone; NULL: EBB_BIND or auto, which is
+                                    domain where there are several and OpenMP (OMP_PROC_BIND) binds none */
 } ebb_context_options;
 
 /* options may be NULL. On failure *out still holds a context with the message (free it), or NULL when
@@ -61,6 +65,8 @@ EBB_API ebb_status ebb_context_create(const ebb_context_options *options, ebb_co
 EBB_API void ebb_context_free(ebb_context *ctx);
 /* The message of the last failure; "" when there was none. */
 EBB_API const char *ebb_message(const ebb_context *ctx);
+/* What is doubtful about the context's options, and what to do; "" when nothing is. */
+EBB_API const char *ebb_warning(const ebb_context *ctx);
 EBB_API const char *ebb_status_name(ebb_status status);
 EBB_API void ebb_text_free(char *text);
 EBB_API const char *ebb_version(void);

@@ -15,12 +15,16 @@ static int clean_environment(void **state)
     (void)state;
     unsetenv("EBB_CPU");
     unsetenv("EBB_BACKEND");
+    unsetenv("OMP_NUM_THREADS");
     return 0;
 }
 
 static ebb_context_options options_of(int threads, const char *cpu, const char *backend)
 {
-    return (ebb_context_options){ sizeof(ebb_context_options), threads, cpu, backend };
+    return (ebb_context_options){ .size = sizeof(ebb_context_options),
+                                  .threads = threads,
+                                  .cpu = cpu,
+                                  .backend = backend };
 }
 
 static void expect_failure(ebb_context_options options, ebb_status status, const char *says, const char *also)
@@ -41,7 +45,9 @@ static void test_defaults(void **state)
     (void)state;
     ebb_context *ctx;
     assert_int_equal(ebb_context_create(NULL, &ctx), EBB_OK);
-    assert_int_equal(ctx->threads, ebb_par_cores());
+    ebb_topology machine;
+    ebb_par_machine(&machine);
+    assert_int_equal(ctx->threads, ebb_topology_threads(&machine));
     assert_int_equal(ctx->isa, ebb_isa_best());
     assert_ptr_equal(ctx->kernels, ebb_kernels_get(ctx->isa));
     assert_int_equal(ctx->backend, EBB_BACKEND_AUTO);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/topology.h"
 #include "ebb.h"
 #include "simd.h"
 
@@ -20,6 +21,7 @@ struct ebb_context {
     ebb_isa isa;
     const ebb_kernels *kernels;    /* table of that ISA */
     ebb_backend_choice backend;    /* EBB_BACKEND: auto, own or onednn */
+    char warning[512];             /* about the options: threads, binding; "" when there is none */
 };
 
 /* Records message and status on the context and returns the status. */
@@ -88,7 +90,6 @@ ebb_status ebb_file_peek(ebb_context *ctx, const char *path, void *buffer, size_
  * out dynamically in ascending order. Denormals are flushed in every worker, also when threads is 1. */
 typedef void (*ebb_par_fn)(void *arg, int64_t item, int worker);
 void ebb_par_for(int threads, int64_t n, ebb_par_fn fn, void *arg);
-int ebb_par_cores(void);           /* cores this process may use */
 /* Makes OpenMP code of other libraries that is called from this thread single-threaded until end. */
 int ebb_par_single_begin(void);
 void ebb_par_single_end(int token);

@@ -1,4 +1,4 @@
-/* context.c: what a caller decides once: threads, instruction set, back end.
+/* context.c: what a caller decides once: threads and their places, instruction set, back end.
  *
  * One idea: a context is made usable with defaults first and then told its options, so that a failed
  * creation still leaves a context that can hold the message.
@@ -82,7 +82,49 @@ static ebb_status choose_backend(ebb_context *ctx, const char *option)
                     source);
 }
 
-static ebb_status configure(ebb_context *ctx, const ebb_context_options *given)
+/* Whether the worker's threads are to keep to places, and which. */
+static ebb_status choose_bind(ebb_context *ctx, const char *option, const ebb_topology *machine)
+{
+    static const char *const names[] = {"none", "domain", "core"};
+    const char *source;
+    const char *name = setting(option, "EBB_BIND", &source);
+    ebb_cpus here;
+    /* More processes than this one may run here: a domain is wide enough for the system to spread them. */
+    int bind = machine->domains > 1 && !ebb_par_bound_by_openmp() ? EBB_BIND_DOMAIN : EBB_BIND_NONE;
+    if (name && strcmp(name, "auto") != 0) {
+        for (bind = 2; bind >= 0 && strcmp(name, names[bind]) != 0;)
+            bind--;
+        if (bind < 0)
+            return ebb_fail(ctx, EBB_E_USAGE, "bind '%s' (%s) is unknown; choose one of auto, none, domain, core", name,
+                            source);
+        if (bind != EBB_BIND_NONE && ebb_par_bound_by_openmp())
+            return ebb_fail(ctx, EBB_E_USAGE, "bind '%s' (%s): OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY binds "
+                            "threads already; unset it, or choose auto", name, source);
+        if (bind != EBB_BIND_NONE && !ebb_os_cpus(&here))
+            return ebb_fail(ctx, EBB_E_UNSUPPORTED, "bind '%s' (%s): this system binds no threads; choose auto", name,
+                            source);
+    }
+    ebb_par_bind((ebb_bind)bind, machine);
+    return EBB_OK;
+}
+
+/* Threads beyond what runs at once take turns: each step then waits for the slowest. */
+static void warn_of_threads(ebb_context *ctx, bool option, const ebb_topology *m)
+{
+    int limit = ebb_topology_limit(m);
+    char quota[64] = "";
+    if (ctx->threads <= limit)
+        return;
+    if (limit < m->cpus)
+        snprintf(quota, sizeof quota, ", and its control group is given the time of %.3g", m->quota);
+    snprintf(ctx->warning, sizeof ctx->warning,
+             "%d threads (%s) are more than can run at once: this process may use %d processor%s%s; they will take "
+             "turns, which is slower: ask for %d or fewer%s", ctx->threads, option ? "option" : "OMP_NUM_THREADS",
+             m->cpus, m->cpus == 1 ? "" : "s", quota, limit,
+             limit < m->cpus ? ", or raise the quota (cpu.max)" : ", or allow it more (taskset, mpirun's binding)");
+}
+
+static ebb_status configure(ebb_context *ctx, const ebb_context_options *given, const ebb_topology *machine)
 {
     ebb_context_options options = { 0 };
     if (given) {
@@ -93,12 +135,14 @@ static ebb_status configure(ebb_context *ctx, const ebb_context_options *given)
         memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
     }
     if (options.threads < 0 || options.threads > THREADS_MAX)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "threads is %d; it must be 1 to %d, or 0 for all cores",
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "threads is %d; it must be 1 to %d, or 0 for a thread a core",
                         options.threads, THREADS_MAX);
     if (options.threads)
         ctx->threads = options.threads;
     EBB_TRY(choose_cpu(ctx, options.cpu));
-    return choose_backend(ctx, options.backend);
+    EBB_TRY(choose_backend(ctx, options.backend));
+    warn_of_threads(ctx, options.threads > 0, machine);
+    return choose_bind(ctx, options.bind, machine);
 }
 
 ebb_status ebb_context_create(const ebb_context_options *options, ebb_context **out)
@@ -107,18 +151,25 @@ ebb_status ebb_context_create(const ebb_context_options *options, ebb_context **
     *out = NULL;
     EBB_TRY(ebb_alloc(NULL, &memory, 1, sizeof(ebb_context), "context"));
     ebb_context *ctx = memory;
-    int cores = ebb_par_cores();
-    ctx->threads = cores < THREADS_MAX ? cores : THREADS_MAX;
+    ebb_topology machine;
+    ebb_par_machine(&machine);
+    int threads = ebb_par_default_threads(&machine);
+    ctx->threads = threads < THREADS_MAX ? threads : THREADS_MAX;
     ctx->isa = ebb_isa_best();
     ctx->kernels = ebb_kernels_get(ctx->isa);
     ctx->backend = EBB_BACKEND_AUTO;
     *out = ctx;
-    return configure(ctx, options);
+    return configure(ctx, options, &machine);
 }
 
 void ebb_context_free(ebb_context *ctx)
 {
     ebb_free(ctx);
+}
+
+const char *ebb_warning(const ebb_context *ctx)
+{
+    return ctx ? ctx->warning : "";
 }
 
 const char *ebb_version(void)

@@ -3,6 +3,8 @@
  * One idea: every block is preceded by a 64-byte header that holds its size, so that what the process
  * holds is known exactly at any time. Blocks of 4 MiB and more are mapped on their own, aligned to
  * 2 MiB, and ask for huge pages: a training step walks hundreds of megabytes and would miss the TLB.
+ * Nobody has written to these yet, their header is in a page of its own: they come to lie in the memory
+ * of the processor that works with them, not of the one that asked.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #define ALIGN ((size_t)64)
 #define HUGE_PAGE ((size_t)2 << 20)
 #define LARGE ((size_t)4 << 20)
+#define LEAD ((size_t)64 << 10)   /* before a large block, for its header: whole pages on every system */
 
 typedef struct header {
     size_t bytes;    /* of the caller */
@@ -33,19 +36,21 @@ static void count_block(size_t bytes)
     atomic_fetch_add(&calls, 1);
 }
 
-/* length: a multiple of HUGE_PAGE. Maps more than is needed and returns the unaligned ends. */
-static void *map_aligned(size_t length)
+/* length: a multiple of HUGE_PAGE. LEAD bytes, then at a multiple of HUGE_PAGE those. Maps more than is needed
+ * and returns the unaligned ends. */
+static char *map_aligned(size_t length)
 {
-    char *base = mmap(NULL, length + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t all = LEAD + length + HUGE_PAGE;
+    char *base = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
-    size_t before = (HUGE_PAGE - (uintptr_t)base % HUGE_PAGE) % HUGE_PAGE;
+    size_t before = (HUGE_PAGE - (uintptr_t)(base + LEAD) % HUGE_PAGE) % HUGE_PAGE;
     if (before)
         munmap(base, before);
     if (before < HUGE_PAGE)
-        munmap(base + before + length, HUGE_PAGE - before);
+        munmap(base + before + LEAD + length, HUGE_PAGE - before);
 #ifdef MADV_HUGEPAGE
-    madvise(base + before, length, MADV_HUGEPAGE);   /* a wish: refusal costs only speed */
+    madvise(base + before + LEAD, length, MADV_HUGEPAGE);   /* a wish: refusal costs only speed */
 #endif
     return base + before;
 }
@@ -53,16 +58,17 @@ static void *map_aligned(size_t length)
 /* Zeroed memory of header and block. */
 static header *take(size_t bytes)
 {
-    size_t total = bytes + ALIGN;
     header *h;
     if (bytes >= LARGE) {
-        size_t mapped = (total + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-        h = map_aligned(mapped);
-        if (h)
-            h->mapped = mapped;
+        size_t length = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+        char *base = map_aligned(length);
+        if (!base)
+            return NULL;
+        h = (header *)(base + LEAD - ALIGN);
+        h->mapped = LEAD + length;
         return h;
     }
-    total = (total + ALIGN - 1) / ALIGN * ALIGN;
+    size_t total = (bytes + ALIGN + ALIGN - 1) / ALIGN * ALIGN;
     h = aligned_alloc(ALIGN, total);
     if (h)
         memset(h, 0, total);
@@ -98,7 +104,7 @@ void ebb_free(void *p)
     header *h = (header *)((char *)p - ALIGN);
     atomic_fetch_sub(&held, h->bytes);
     if (h->mapped)
-        munmap(h, h->mapped);
+        munmap((char *)h + ALIGN - LEAD, h->mapped);
     else
         free(h);
 }

@@ -1,10 +1,14 @@
-/* os.c: the system calls of the library, in one table.
+/* os.c: the system calls of the library: those of files in one table, and those of processors.
  *
  * One idea: file.c sees the system only through ebb_os_table, so a test can replace a call, or, in
  * builds with EBB_FAULT, fail the Nth one.
  */
 #include <fcntl.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,3 +83,37 @@ static int os_stat(const char *path, ebb_os_stat *out)
 
 ebb_os ebb_os_table = { os_open,   os_read,   os_write, os_fsync, os_close,
                         os_rename, os_unlink, os_mkdir, os_stat };
+
+/* ---- processors ---------------------------------------------------------------------------- */
+
+#if defined(__linux__)
+_Static_assert(sizeof(cpu_set_t) == sizeof(ebb_cpus), "both are one bit a processor, in words from the lowest");
+
+bool ebb_os_cpus(ebb_cpus *out)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return false;
+    memcpy(out, &set, sizeof set);
+    return true;
+}
+
+bool ebb_os_set_cpus(const ebb_cpus *cpus)
+{
+    cpu_set_t set;
+    memcpy(&set, cpus, sizeof set);
+    return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+#else
+bool ebb_os_cpus(ebb_cpus *out)
+{
+    *out = (ebb_cpus){0};
+    return false;
+}
+
+bool ebb_os_set_cpus(const ebb_cpus *cpus)
+{
+    (void)cpus;
+    return false;
+}
+#endif

@@ -4,10 +4,15 @@
  * chance, so callers keep results by item, never by worker; then thread counts cannot change a bit.
  * Denormal numbers are flushed in every worker (they are slow on many CPUs), also in a single one,
  * because the value of a denormal result must not depend on the thread count either.
+ *
+ * Memory belongs to the domain of the processor that first wrote to it. A worker writes its arena first, so it
+ * is enough that it runs in the same domain each time: places are set when a loop begins and taken back when
+ * it ends, as the threads belong to OpenMP, or to the caller.
  */
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
 
 #if defined(__x86_64__)
@@ -82,6 +87,37 @@ static void work(job *j, int worker)
     inside = outer;
 }
 
+/* ---- places ------------------------------------------------------------------------------- */
+
+static ebb_topology places;               /* written once, by the first who binds */
+static atomic_int places_taken, places_ready, binding;
+
+void ebb_par_bind(ebb_bind bind, const ebb_topology *machine)
+{
+    if (bind != EBB_BIND_NONE && atomic_exchange(&places_taken, 1) == 0) {
+        places = *machine;
+        atomic_store(&places_ready, 1);
+    }
+    atomic_store(&binding, (int)bind);
+}
+
+ebb_bind ebb_par_binding(void)
+{
+    return atomic_load(&places_ready) ? (ebb_bind)atomic_load(&binding) : EBB_BIND_NONE;
+}
+
+/* True: the worker has its place, and has to get the one before it back. */
+static bool take_place(int worker, ebb_cpus *before)
+{
+    ebb_bind bind = ebb_par_binding();
+    if (bind == EBB_BIND_NONE || worker >= EBB_CPUS_MAX || !ebb_os_cpus(before))
+        return false;
+    ebb_cpus one = {0};
+    if (bind == EBB_BIND_CORE)
+        ebb_cpus_add(&one, places.worker_cpu[worker]);
+    return ebb_os_set_cpus(bind == EBB_BIND_CORE ? &one : &places.domain[places.worker_domain[worker]].cpus);
+}
+
 void ebb_par_for(int threads, int64_t n, ebb_par_fn fn, void *arg)
 {
     job j = { 0, n, fn, arg };
@@ -94,13 +130,53 @@ void ebb_par_for(int threads, int64_t n, ebb_par_fn fn, void *arg)
         return;
     }
 #pragma omp parallel num_threads(threads)
-    work(&j, omp_get_thread_num());
+    {
+        int worker = omp_get_thread_num();
+        ebb_cpus before;
+        bool moved = take_place(worker, &before);
+        work(&j, worker);
+        if (moved)
+            ebb_os_set_cpus(&before);
+    }
 }
 
-int ebb_par_cores(void)
+bool ebb_par_bound_by_openmp(void)
 {
-    int cores = omp_get_num_procs();
-    return cores > 0 ? cores : 1;
+    return omp_get_proc_bind() != omp_proc_bind_false;
+}
+
+/* When OpenMP binds threads, that of the caller sees its own place only: then all places together count. */
+static void allowed_cpus(ebb_cpus *out)
+{
+    bool known = ebb_os_cpus(out);
+    int places = ebb_par_bound_by_openmp() ? omp_get_num_places() : 0;
+    for (int p = 0; p < places; p++) {
+        int ids[EBB_CPUS_MAX], count = omp_get_place_num_procs(p);
+        if (count > EBB_CPUS_MAX)
+            continue;
+        omp_get_place_proc_ids(p, ids);
+        for (int i = 0; i < count; i++)
+            if (ids[i] >= 0 && ids[i] < EBB_CPUS_MAX)
+                ebb_cpus_add(out, ids[i]);
+    }
+    if (known)
+        return;
+    int procs = omp_get_num_procs();
+    for (int c = 0; c < procs && c < EBB_CPUS_MAX; c++)
+        ebb_cpus_add(out, c);
+}
+
+void ebb_par_machine(ebb_topology *out)
+{
+    ebb_cpus allowed;
+    allowed_cpus(&allowed);
+    ebb_topology_read("", &allowed, out);
+}
+
+int ebb_par_default_threads(const ebb_topology *machine)
+{
+    const char *wanted = getenv("OMP_NUM_THREADS");
+    return wanted && *wanted ? omp_get_max_threads() : ebb_topology_threads(machine);
 }
 
 int ebb_par_single_begin(void)

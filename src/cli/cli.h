@@ -28,10 +28,12 @@ extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, c
 
 /* ---- line.c: options and arguments ------------------------------------------------------------ */
 /* Options that every command has; members are set by cli_run. */
-typedef struct cli_common_options { int json, threads, help; } cli_common_options;
+typedef struct cli_common_options { int json, threads, help; char *bind; } cli_common_options;
 extern cli_common_options cli_common;
 #define CLI_COMMON_OPTIONS                                                                             \
-    {"threads", 0, POPT_ARG_INT, &cli_common.threads, 0, "threads (default: all cores)", "T"},         \
+    {"threads", 0, POPT_ARG_INT, &cli_common.threads, 0, "threads (default: one a core)", "T"},        \
+    {"bind", 0, POPT_ARG_STRING, &cli_common.bind, 0, "keep threads to: none, domain, core or auto",   \
+     "PLACE"},                                                                                         \
     {"json", 0, POPT_ARG_NONE, &cli_common.json, 0, "print the result as one line of JSON", NULL},     \
     {"help", 'h', POPT_ARG_NONE, &cli_common.help, 0, "print this help", NULL}, POPT_TABLEEND
 

@@ -43,9 +43,11 @@ int cli_fail_context(const ebb_context *ctx, ebb_status status)
 
 ebb_context *cli_context(int *code)
 {
-    ebb_context_options options = {.size = sizeof options, .threads = cli_common.threads};
+    ebb_context_options options = {.size = sizeof options, .threads = cli_common.threads, .bind = cli_common.bind};
     ebb_context *ctx = NULL;
     ebb_status status = ebb_context_create(&options, &ctx);
+    if (status == EBB_OK && ebb_warning(ctx)[0])
+        cli_fail("warning: %s", ebb_warning(ctx));
     if (status == EBB_OK)
         return ctx;
     *code = cli_fail_context(ctx, status);

@@ -16,6 +16,31 @@ static json_t *isa_list(void)
     return list;
 }
 
+static json_t *domain_list(const ebb_topology *m)
+{
+    json_t *list = json_array();
+    for (int d = 0; d < m->domains; d++) {
+        char cpus[1024];
+        ebb_cpus_text(&m->domain[d].cpus, cpus, sizeof cpus);
+        json_array_append_new(list, json_pack("{s:i, s:s, s:i}", "domain", m->domain[d].number, "processors", cpus,
+                                              "cores", m->domain[d].cores));
+    }
+    return list;
+}
+
+static json_t *cache_list(const ebb_topology *m)
+{
+    ebb_cache cache[EBB_CACHES_MAX];
+    int count = ebb_topology_caches("", m, cache);
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        char name[] = {'L', (char)('0' + cache[i].level % 10), cache[i].type == 'u' ? 0 : cache[i].type, 0};
+        json_array_append_new(list, json_pack("{s:s, s:I, s:i}", "cache", name, "bytes", (json_int_t)cache[i].bytes,
+                                              "instances", cache[i].instances));
+    }
+    return list;
+}
+
 static ebb_status cpu_info(ebb_context *ctx, char **json)
 {
 #ifdef EBB_HAVE_ONEDNN
@@ -23,10 +48,16 @@ static ebb_status cpu_info(ebb_context *ctx, char **json)
 #else
     bool onednn = false;
 #endif
-    json_t *info = json_pack("{s:s, s:s, s:i, s:i, s:s, s:o, s:s, s:b}", "kind", "cpu", "version",
-                             EBB_VERSION, "cores", ebb_par_cores(), "threads", ctx->threads, "kernels",
-                             ebb_isa_name(ctx->isa), "available", isa_list(), "backend",
-                             ebb_backend_choice_name(ctx), "onednn", onednn);
+    static const char *const binds[] = {"none", "domain", "core"};
+    ebb_topology m;
+    ebb_par_machine(&m);
+    const char *bind = ebb_par_bound_by_openmp() ? "OpenMP" : binds[ebb_par_binding()];
+    json_t *info = json_pack("{s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:s, s:s, s:o, s:s, s:b, s:o, s:o}", "kind", "cpu",
+                             "version", EBB_VERSION, "sockets", m.sockets, "cores", m.cores, "processors", m.cpus,
+                             "quota", m.quota > 0 ? json_real(m.quota) : json_null(), "threads", ctx->threads, "bind",
+                             bind, "kernels", ebb_isa_name(ctx->isa), "available", isa_list(), "backend",
+                             ebb_backend_choice_name(ctx), "onednn", onednn, "domains", domain_list(&m), "caches",
+                             cache_list(&m));
     return ebb_report_text(ctx, info, json);
 }
 

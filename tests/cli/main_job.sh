@@ -10,6 +10,8 @@ grep -q 'step 4/4' err || fail "no progress line"
 expect 1 train tiny.json -o run; says 'run'
 expect 0 train tiny.json -o run1 --threads 1
 cmp -s run/model.safetensors run1/model.safetensors || fail "1 thread trained other weights than all"
+expect 0 train tiny.json -o run2 --threads 2 --bind core
+cmp -s run/model.safetensors run2/model.safetensors || fail "threads bound to cores trained other weights"
 
 model=run/model.safetensors
 expect 0 sample $model --class all -n 20 --sampler ddim --steps 5 --columns 2 -o all.png

@@ -53,6 +53,20 @@ expect 0 recipes --keys; prints 'train.steps'
 expect 0 recipes digits train.steps=7; prints '"steps": 7'
 expect 0 info cpu; prints 'threads'
 expect 0 info cpu --json; is_json
+expect 2 info cpu --bind everywhere; says 'auto, none, domain, core'
+expect 0 info cpu --bind none; prints 'bind: none'
+
+# More threads than processors: one warning with both numbers, on stderr, and the result all the same.
+cpus=$(getconf _NPROCESSORS_ONLN)
+expect 0 info cpu --threads $((cpus + 7)) --json; is_json
+says "warning: $((cpus + 7)) threads"; says 'or fewer'
+[ "$(wc -l <err)" = 1 ] || fail "not one line of warning"
+(unset OMP_NUM_THREADS; "$EBB" info cpu >out 2>err) || fail "info cpu"
+[ -s err ] && fail "a warning without a reason"
+OMP_NUM_THREADS=$((cpus + 7)) "$EBB" info cpu >out 2>err
+prints "threads: $((cpus + 7))"; says OMP_NUM_THREADS
+OMP_PROC_BIND=true "$EBB" info cpu >out 2>err
+prints "bind: OpenMP"
 
 expect 0 check --kernels --sample 50; prints 'failures: 0'; prints 'cases'
 expect 0 check --kernels --kernel exp_f32 --isa c --sample 5 --json; is_json; prints '"failures":0'
