@@ -160,9 +160,10 @@ EBB_API ebb_status ebb_plan_report(ebb_context *ctx, const ebb_recipe *recipe, i
 typedef struct ebb_speed_options {
     size_t size;
     int eval;                    /* 0: whole training steps, 1: network evaluations */
-    int batch;                   /* 0: the recipe's */
+    int batch;                   /* 0: the recipe's (sample: its sample.count) */
     const char *precision;       /* "f32" */
-    double seconds;              /* measure at least this long, 0: 3; at least 5 steps */
+    double seconds;              /* measure at least this long, 0: 3; at least 5 steps, or one sampling run */
+    int sample;                  /* 1: whole sampling runs, by the recipe's sampler with random weights */
     int profile;                 /* 1: also the time of each operation (times every step: a little slower) */
 } ebb_speed_options;
 /* JSON with images_per_second (median), min, max, steps, batch, threads, ...; profile: {rows: by operation and

@@ -320,7 +320,18 @@ static void test_reports(void **state)
         json_decref(speed);
         ebb_text_free(text);
     }
-    ebb_speed_options o = {.size = sizeof o, .precision = "bf16"};
+    ebb_speed_options o = {.size = sizeof o, .sample = 1, .batch = 3, .seconds = 1e-9, .profile = 1};
+    ok(ctx, ebb_recipe_set(ctx, r, "sample.steps=4"));
+    ok(ctx, ebb_speed(ctx, r, &o, &text));
+    json_t *speed = json_loads(text, 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(speed, "steps")), 1);
+    assert_true(json_number_value(json_object_get(speed, "evaluations_per_second")) >
+                3.999 * json_number_value(json_object_get(speed, "images_per_second")));
+    json_decref(speed);
+    ebb_text_free(text);
+    o.eval = 1;
+    assert_int_equal(ebb_speed(ctx, r, &o, &text), EBB_E_ARGUMENT);
+    o = (ebb_speed_options){.size = sizeof o, .precision = "bf16"};
     assert_int_equal(ebb_speed(ctx, r, &o, &text), EBB_E_UNSUPPORTED);
     o.precision = "f33";
     assert_int_equal(ebb_speed(ctx, r, &o, &text), EBB_E_USAGE);

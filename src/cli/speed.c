@@ -4,14 +4,15 @@
 
 #include "cli/cli.h"
 
-static struct { int train, eval, profile, batch; char *precision; double seconds; } given;
+static struct { int train, eval, sample, profile, batch; char *precision; double seconds; } given;
 
 static const struct poptOption options[] = {
     {"train", 0, POPT_ARG_NONE, &given.train, 0, "forward, backward, AdamW and EMA (the default)", NULL},
     {"eval", 0, POPT_ARG_NONE, &given.eval, 0, "network evaluations only", NULL},
-    {"batch", 0, POPT_ARG_INT, &given.batch, 0, "pictures a step (default: the recipe's)", "B"},
+    {"sample", 0, POPT_ARG_NONE, &given.sample, 0, "pictures from noise to end, by the recipe's sampler", NULL},
+    {"batch", 0, POPT_ARG_INT, &given.batch, 0, "pictures a step, or a sampling run (default: the recipe's)", "B"},
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "f32 (default) or bf16", "P"},
-    {"seconds", 0, POPT_ARG_DOUBLE, &given.seconds, 0, "measure at least so long, and 5 steps (default 3)",
+    {"seconds", 0, POPT_ARG_DOUBLE, &given.seconds, 0, "measure at least so long, and 5 steps or one sampling run (default 3)",
      "S"},
     {"profile", 0, POPT_ARG_NONE, &given.profile, 0, "also where the time goes, by operation", NULL},
     CLI_COMMON_OPTIONS,
@@ -20,8 +21,8 @@ static const struct poptOption options[] = {
 static int check(const cli_line *line)
 {
     (void)line;
-    if (given.train && given.eval)
-        return cli_fail_usage("--train or --eval: one of them");
+    if (given.train + given.eval + given.sample > 1)
+        return cli_fail_usage("--train, --eval or --sample: one of them");
     if (given.batch < 0 || !(given.seconds >= 0 && given.seconds < 1e6))
         return cli_fail_usage("--batch and --seconds take positive numbers");
     if (given.precision && strcmp(given.precision, "f32") != 0 && strcmp(given.precision, "bf16") != 0)
@@ -75,6 +76,7 @@ static int speed(ebb_context *ctx, const cli_line *line)
         return code;
     ebb_speed_options o = {.size = sizeof o,
                            .eval = given.eval,
+                           .sample = given.sample,
                            .batch = given.batch,
                            .seconds = given.seconds,
                            .profile = given.profile,
@@ -102,9 +104,10 @@ static int run(const cli_command *self, int argc, const char **argv)
 
 const cli_command cli_speed = {
     .name = "speed",
-    .summary = "measures images a second of a recipe, training or evaluating",
+    .summary = "measures images a second of a recipe: training, evaluating or sampling",
     .arguments = "RECIPE [key=value ...]",
     .examples = "  ebb speed unet-s --train --batch 64 --threads 2 --json\n"
-                "  ebb speed unet-s --eval --batch 16 --profile\n",
+                "  ebb speed unet-s --eval --batch 16 --profile\n"
+                "  ebb speed unet-s --sample --batch 64 sample.sampler=ddim sample.steps=50\n",
     .run = run,
 };

@@ -180,6 +180,16 @@ ebb_status ebb_sampling_create(ebb_context *ctx, ebb_model *model, const ebb_sam
     return status;
 }
 
+ebb_plan *ebb_sampling_plan(ebb_sampling *s)
+{
+    return s->plan;
+}
+
+int ebb_sampling_steps(const ebb_sampling *s)
+{
+    return s->o.steps;
+}
+
 void ebb_sampling_free(ebb_sampling *s)
 {
     if (s == NULL)

@@ -10,6 +10,9 @@ typedef struct ebb_sampling ebb_sampling;
 ebb_status ebb_sampling_create(ebb_context *ctx, ebb_model *model, const ebb_sample_options *options,
                                ebb_sampling **out);
 ebb_status ebb_sampling_run(ebb_sampling *sampling, float *pixels);
+/* For measuring: the network's plan, and its evaluations for each picture. */
+ebb_plan *ebb_sampling_plan(ebb_sampling *sampling);
+int ebb_sampling_steps(const ebb_sampling *sampling);
 void ebb_sampling_free(ebb_sampling *sampling);
 
 #endif

@@ -1,7 +1,8 @@
-/* speed.c: pictures a second, of whole training steps or of evaluations of the network.
+/* speed.c: pictures a second, of whole training steps, of evaluations of the network, or of sampling runs.
  *
  * A training step is all of it: batch, forward, backward, sum, clip, AdamW, average, repack. Two steps
- * warm up; the median of at least five timed ones counts, as other work on the machine only adds time.
+ * warm up; the median of at least five timed ones counts, as other work on the machine only adds time. A
+ * sampling run is many evaluations long: it needs no warming up, and one has to do.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,25 +10,13 @@
 
 #include "train/learner.h"
 #include "train/profile.h"
-#include "train/report.h"
+#include "train/speed.h"
 
 #define WARM_UP 2
 #define STEPS_MIN 5
 #define STEPS_MAX 10000
 #define SECONDS_DEFAULT 3.0
 #define SYNTHETIC_MIN 64
-
-typedef struct timing {
-    ebb_context *ctx;
-    ebb_status (*step)(void *self);
-    void *self;
-    double *seconds; /* (STEPS_MAX), sorted in the end */
-    int steps;
-    ebb_plan *plan;
-    int workers;
-    bool profile;
-    json_t *report; /* of the profile */
-} timing;
 
 static int compare(const void *a, const void *b)
 {
@@ -36,14 +25,14 @@ static int compare(const void *a, const void *b)
 }
 
 /* The clock on the wall, over all timed steps, goes into the profile. */
-static ebb_status measure(timing *t, double at_least)
+ebb_status ebb_timing_run(ebb_timing *t)
 {
-    for (int i = 0; i < WARM_UP; i++)
+    for (int i = 0; i < t->warm_up; i++)
         EBB_TRY(t->step(t->self));
     if (t->profile)
         EBB_TRY(ebb_plan_profile(t->plan));
     double start = ebb_seconds(), last = start;
-    while (t->steps < STEPS_MAX && (t->steps < STEPS_MIN || last - start < at_least)) {
+    while (t->steps < STEPS_MAX && (t->steps < t->steps_min || last - start < t->seconds_min)) {
         EBB_TRY(t->step(t->self));
         double now = ebb_seconds();
         t->seconds[t->steps++] = now - last;
@@ -61,7 +50,7 @@ static ebb_status train_step(void *self)
     return ebb_learner_step(self, &loss, &norm);
 }
 
-static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, double seconds, timing *t)
+static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, ebb_timing *t)
 {
     ebb_dataset data;
     ebb_learner learner;
@@ -71,8 +60,7 @@ static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, double
         t->step = train_step;
         t->self = &learner;
         t->plan = learner.shards.plan;
-        t->workers = ctx->threads;
-        status = measure(t, seconds);
+        status = ebb_timing_run(t);
         ebb_learner_free(&learner);
     }
     ebb_dataset_free(&data);
@@ -146,7 +134,7 @@ static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluat
     return EBB_OK;
 }
 
-static ebb_status measure_evaluation(ebb_context *ctx, const ebb_recipe *r, double seconds, timing *t)
+static ebb_status measure_evaluation(ebb_context *ctx, const ebb_recipe *r, ebb_timing *t)
 {
     evaluation e = {.ctx = ctx, .recipe = r};
     ebb_status status = make_evaluation(ctx, r, &e);
@@ -154,8 +142,7 @@ static ebb_status measure_evaluation(ebb_context *ctx, const ebb_recipe *r, doub
         t->step = eval_step;
         t->self = &e;
         t->plan = e.plan;
-        t->workers = ctx->threads;
-        status = measure(t, seconds);
+        status = ebb_timing_run(t);
     }
     ebb_plan_free(e.plan);
     ebb_free(e.weights);
@@ -181,18 +168,20 @@ static ebb_status adapt(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options
         return ebb_fail(ctx, EBB_E_ARGUMENT, "batch %d: it must be at least 1, or 0 for the recipe's",
                         o->batch);
     EBB_TRY(ebb_recipe_complete(ctx, r));
+    if (o->sample)
+        r->train_batch = r->sample_count;
     if (o->batch > 0) {
         r->train_batch = o->batch;
-        while (!o->eval && r->train_batch % r->train_shard != 0)
+        while (!o->eval && !o->sample && r->train_batch % r->train_shard != 0)
             r->train_shard--;
     }
     snprintf(r->data_kind, sizeof r->data_kind, "synthetic");
     r->data_limit = r->train_batch > SYNTHETIC_MIN ? r->train_batch : SYNTHETIC_MIN;
     r->train_steps = UINT32_MAX;
-    return o->eval ? EBB_OK : ebb_recipe_check(ctx, r);
+    return o->eval || o->sample ? EBB_OK : ebb_recipe_check(ctx, r);
 }
 
-static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_options *o, const timing *t,
+static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_options *o, const ebb_timing *t,
                       char **json)
 {
     double batch = (double)r->train_batch, median = t->seconds[t->steps / 2];
@@ -200,12 +189,18 @@ static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_opt
         median = 0.5 * (median + t->seconds[t->steps / 2 - 1]);
     json_t *report = json_pack(
         "{s:s, s:s, s:f, s:f, s:f, s:i, s:I, s:I, s:i, s:s, s:s, s:s}", "recipe", r->about_name, "mode",
-        o->eval ? "eval" : "train", "images_per_second", batch / median, "min",
+        o->sample ? "sample" : o->eval ? "eval" : "train", "images_per_second", batch / median, "min",
         batch / t->seconds[t->steps - 1], "max", batch / t->seconds[0], "steps", t->steps, "batch",
         (json_int_t)r->train_batch, "shard",
         (json_int_t)(o->eval ? ebb_eval_shard(r->train_batch, r->train_shard, ctx->threads) : r->train_shard),
         "threads", ctx->threads, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
         ebb_isa_name(ctx->isa));
+    if (report != NULL && o->sample) {
+        json_object_del(report, "shard");
+        json_object_set_new(report, "sampler", json_string(r->sample_sampler));
+        json_object_set_new(report, "evaluations", json_integer(t->evaluations));
+        json_object_set_new(report, "evaluations_per_second", json_real(batch * t->evaluations / median));
+    }
     if (report != NULL && t->report != NULL)
         json_object_set(report, "profile", t->report);
     return ebb_report_text(ctx, report, json);
@@ -213,12 +208,17 @@ static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_opt
 
 static ebb_status run(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options *o, char **json)
 {
-    timing t = {.ctx = ctx, .profile = o->profile != 0};
-    double seconds = o->seconds > 0 ? o->seconds : SECONDS_DEFAULT;
+    ebb_timing t = {.ctx = ctx,
+                    .warm_up = o->sample ? 0 : WARM_UP,
+                    .steps_min = o->sample ? 1 : STEPS_MIN,
+                    .seconds_min = o->seconds > 0 ? o->seconds : SECONDS_DEFAULT,
+                    .profile = o->profile != 0,
+                    .workers = ctx->threads};
     EBB_TRY(adapt(ctx, r, o));
     EBB_TRY(ebb_alloc(ctx, (void **)&t.seconds, STEPS_MAX, sizeof *t.seconds, "times of the steps"));
-    ebb_status status = o->eval ? measure_evaluation(ctx, r, seconds, &t)
-                                : measure_training(ctx, r, seconds, &t);
+    ebb_status status = o->sample ? ebb_speed_sampling(ctx, r, &t)
+                        : o->eval ? measure_evaluation(ctx, r, &t)
+                                  : measure_training(ctx, r, &t);
     if (status == EBB_OK)
         status = say(ctx, r, o, &t, json);
     json_decref(t.report);
@@ -237,6 +237,8 @@ ebb_status ebb_speed(ebb_context *ctx, const ebb_recipe *recipe, const ebb_speed
                         options->size);
     if (options != NULL)
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    if (o.eval && o.sample)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "speed options: eval or sample, one of them");
     EBB_TRY(check_precision(ctx, o.precision));
     EBB_TRY(ebb_recipe_copy(ctx, recipe, &copy));
     ebb_status status = run(ctx, copy, &o, json);

@@ -44,6 +44,8 @@ expect 0 plan tiny.json; prints 'MFLOP'; prints 'conv'
 expect 0 plan tiny.json --eval --json; is_json
 expect 0 speed tiny.json --train --seconds 0.1 --json; is_json; prints '"images_per_second"'
 expect 0 speed tiny.json --eval --batch 8 --seconds 0.1 --json; is_json; prints '"images_per_second"'
+expect 0 speed tiny.json --sample --batch 3 sample.steps=2 --seconds 0.01 --json; is_json; prints '"evaluations_per_second"'
+expect 2 speed tiny.json --sample sample.sampler=dim; says 'ddim'
 expect 0 speed tiny.json --train --seconds 0.1 --profile; prints 'GFLOP/s'; prints 'conv_pack'; prints 'outside'
 expect 0 speed tiny.json --eval --seconds 0.1 --profile --json; is_json; prints '"profile"'
 finish

@@ -38,6 +38,7 @@ absent a.png no
 
 expect 2 speed; says 'which recipe'
 expect 2 speed unet-s --train --eval; says 'one of them'
+expect 2 speed unet-s --sample --eval; says 'one of them'
 expect 2 speed unet-s --precision f31; says 'f31'
 expect 2 plan; says 'which recipe'
 expect 2 check; says '--kernels'
