@@ -29,14 +29,15 @@ typedef struct ebb_pointwise {
 /* How our own kernels compute a convolution: attr.method of the trio and of its packed forms. */
 typedef enum ebb_method { EBB_METHOD_DIRECT, EBB_METHOD_WINOGRAD } ebb_method;
 
-/* What a step is made for: the node and the shapes and types of its inputs. */
+/* What a step is made for: the node and the shapes and types of its inputs and outputs. */
 typedef struct ebb_task {
     ebb_op op;
     ebb_attr attr;
     int nin, nout;
     ebb_dtype in_type[EBB_INPUTS_MAX];
     ebb_shape in_shape[EBB_INPUTS_MAX];
-    ebb_shape out_shape[EBB_PARTS_MAX];  /* out 0 and parts */
+    ebb_dtype out_type[EBB_PARTS_MAX];   /* out 0 and parts */
+    ebb_shape out_shape[EBB_PARTS_MAX];
     const ebb_pointwise *program;        /* pointwise: the chain */
     bool fast;                           /* convolutions may be computed by Winograd's method */
 } ebb_task;

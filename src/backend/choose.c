@@ -28,21 +28,23 @@ static bool winograd_pays(const ebb_attr *a, ebb_shape x, ebb_shape y, ebb_shape
            2 * 36 * tiles <= 9 * out.dim[1] * out.dim[2];
 }
 
+static bool is_f32(const ebb_task *t) { return t->in_type[0] == EBB_F32; }
+
 static bool fast_conv(const ebb_task *t)
 {
     const int64_t *w = t->in_shape[1].dim;
-    return t->fast && winograd_pays(&t->attr, t->in_shape[0], t->out_shape[0], t->out_shape[0], w[0], w[1]);
+    return t->fast && is_f32(t) && winograd_pays(&t->attr, t->in_shape[0], t->out_shape[0], t->out_shape[0], w[0], w[1]);
 }
 
 static bool fast_conv_dx(const ebb_task *t)
 {
     const int64_t *w = t->in_shape[1].dim;
-    return t->fast && winograd_pays(&t->attr, t->out_shape[0], t->in_shape[0], t->out_shape[0], w[0], w[1]);
+    return t->fast && is_f32(t) && winograd_pays(&t->attr, t->out_shape[0], t->in_shape[0], t->out_shape[0], w[0], w[1]);
 }
 
 static bool fast_conv_dw(const ebb_task *t)
 {
-    return t->fast && winograd_pays(&t->attr, t->in_shape[0], t->in_shape[1], t->in_shape[1], t->attr.kh, t->attr.kw);
+    return t->fast && is_f32(t) && winograd_pays(&t->attr, t->in_shape[0], t->in_shape[1], t->in_shape[1], t->attr.kh, t->attr.kw);
 }
 
 static const choice_row table[] = {

@@ -219,7 +219,8 @@ static bool is_ours(const ebb_task *task)
 {
     bool known = task->op == EBB_OP_conv || task->op == EBB_OP_conv_dx || task->op == EBB_OP_conv_dw ||
                  task->op == EBB_OP_matmul;
-    return known && task->nin == 2 && task->in_type[0] == EBB_F32 && task->in_type[1] == EBB_F32;
+    return known && task->nin == 2 && task->in_type[0] == EBB_F32 && task->in_type[1] == EBB_F32 &&
+           task->out_type[0] == EBB_F32;
 }
 
 /* Asks oneDNN itself; its reference loops, the answer where it has nothing better, count as no. */

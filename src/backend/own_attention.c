@@ -1,5 +1,6 @@
-/* own_attention.c: attention and its adjoint, head by head, read where they lie in (N, tokens, heads, width). The
- * fused adjoint has the forward's output and logarithms; the other computes them again. */
+/* own_attention.c: attention and its adjoint, head by head, read where they lie in (N, tokens, heads, width), all in
+ * f32 or all in bfloat16, the logarithms always in f32. The fused adjoint has the forward's output and logarithms; the
+ * other computes them again. */
 #include "backend/own.h"
 
 static ebb_attention_shape geometry(const ebb_task *t)
@@ -10,12 +11,17 @@ static ebb_attention_shape geometry(const ebb_task *t)
                                  .q_stride = stride, .k_stride = stride, .v_stride = stride, .o_stride = stride};
 }
 
-static size_t kernel_bytes(const ebb_attention_shape *s) { return (ebb_attention_scratch(s) + 63) / 64 * 64; }
+static bool is_bf16(const ebb_task *t) { return t->out_type[0] == EBB_BF16; }
+
+static size_t kernel_bytes(const ebb_task *t, const ebb_attention_shape *s)
+{
+    return ((is_bf16(t) ? ebb_attention_scratch_bf16(s) : ebb_attention_scratch(s)) + 63) / 64 * 64;
+}
 
 size_t ebb_own_attention_scratch(const ebb_task *t)
 {
     ebb_attention_shape s = geometry(t);
-    return kernel_bytes(&s);
+    return kernel_bytes(t, &s);
 }
 
 /* Where head i of all pictures begins: numbers before it among queries and keys. */
@@ -27,39 +33,58 @@ static void locate(const ebb_task *t, int64_t i, int64_t *q, int64_t *k)
     *k = (picture * t->in_shape[1].dim[1] * heads + head) * width;
 }
 
+/* Number i of data. */
+static void *at(const ebb_task *t, const void *data, int64_t i)
+{
+    return (char *)(uintptr_t)data + (size_t)i * ebb_dtype_bytes(t->out_type[0]);
+}
+
+static void forward(const ebb_executor *e, const ebb_attention_shape *s, void *o, float *lse, const void *const in[3],
+                    void *scratch)
+{
+    if (is_bf16(&e->task))
+        e->kernels->attention_bf16(s, o, lse, in[0], in[1], in[2], scratch);
+    else
+        e->kernels->attention_f32(s, o, lse, in[0], in[1], in[2], scratch);
+}
+
 void ebb_own_attention(const ebb_executor *e, const ebb_step_args *a)
 {
-    ebb_attention_shape s = geometry(&e->task);
-    int64_t heads = e->task.in_shape[0].dim[0] * e->task.in_shape[0].dim[2], q, k;
+    const ebb_task *t = &e->task;
+    ebb_attention_shape s = geometry(t);
+    int64_t heads = t->in_shape[0].dim[0] * t->in_shape[0].dim[2], q, k;
     for (int64_t i = 0; i < heads; i++) {
-        locate(&e->task, i, &q, &k);
-        e->kernels->attention_f32(&s, (float *)a->out[0] + q, (float *)a->out[1] + i * s.nq,
-                                  (const float *)a->in[0] + q, (const float *)a->in[1] + k,
-                                  (const float *)a->in[2] + k, a->scratch);
+        locate(t, i, &q, &k);
+        const void *in[3] = {at(t, a->in[0], q), at(t, a->in[1], k), at(t, a->in[2], k)};
+        forward(e, &s, at(t, a->out[0], q), (float *)a->out[1] + i * s.nq, in, a->scratch);
     }
 }
 
-/* scratch: the kernels', then output and logarithms of one head, the former with the stride of the others. */
+/* scratch: the kernels', then logarithms and output of one head, the latter with the stride of the others. */
 size_t ebb_own_attention_vjp_scratch(const ebb_task *t)
 {
     ebb_attention_shape s = geometry(t);
-    return kernel_bytes(&s) + ((size_t)s.nq * (s.o_stride + 1) * sizeof(float) + 63) / 64 * 64;
+    return kernel_bytes(t, &s) + ((size_t)s.nq * (s.o_stride + 1) * sizeof(float) + 63) / 64 * 64;
 }
 
 void ebb_own_attention_vjp(const ebb_executor *e, const ebb_step_args *a)
 {
-    ebb_attention_shape s = geometry(&e->task);
-    bool kept = e->task.op == EBB_OP_attention_vjp_kept;
-    int64_t heads = e->task.in_shape[0].dim[0] * e->task.in_shape[0].dim[2], q, k;
-    float *o = (float *)((char *)a->scratch + kernel_bytes(&s)), *lse = o + (size_t)s.nq * s.o_stride;
+    const ebb_task *t = &e->task;
+    ebb_attention_shape s = geometry(t);
+    bool kept = t->op == EBB_OP_attention_vjp_kept;
+    int64_t heads = t->in_shape[0].dim[0] * t->in_shape[0].dim[2], q, k;
+    float *room = (float *)((char *)a->scratch + kernel_bytes(t, &s));
     for (int64_t i = 0; i < heads; i++) {
-        locate(&e->task, i, &q, &k);
-        const float *in[4] = {(const float *)a->in[0] + q, (const float *)a->in[1] + k, (const float *)a->in[2] + k,
-                              (const float *)a->in[3] + q};
+        locate(t, i, &q, &k);
+        const void *in[3] = {at(t, a->in[0], q), at(t, a->in[1], k), at(t, a->in[2], k)};
+        void *out[3] = {at(t, a->out[0], q), at(t, a->out[1], k), at(t, a->out[2], k)};
+        const void *o = kept ? at(t, a->in[4], q) : room + s.nq, *dy = at(t, a->in[3], q);
+        const float *lse = kept ? (const float *)a->in[5] + i * s.nq : room;
         if (!kept)
-            e->kernels->attention_f32(&s, o, lse, in[0], in[1], in[2], a->scratch);
-        e->kernels->attention_vjp_f32(&s, (float *)a->out[0] + q, (float *)a->out[1] + k, (float *)a->out[2] + k, in[0],
-                                      in[1], in[2], kept ? (const float *)a->in[4] + q : o,
-                                      kept ? (const float *)a->in[5] + i * s.nq : lse, in[3], a->scratch);
+            forward(e, &s, room + s.nq, room, in, a->scratch);
+        if (is_bf16(t))
+            e->kernels->attention_vjp_bf16(&s, out[0], out[1], out[2], in[0], in[1], in[2], o, lse, dy, a->scratch);
+        else
+            e->kernels->attention_vjp_f32(&s, out[0], out[1], out[2], in[0], in[1], in[2], o, lse, dy, a->scratch);
     }
 }

@@ -2,7 +2,7 @@
 #include "backend/own.h"
 
 /* Geometry from whichever of x, w, y the operation holds. Where weights are packed, kernel sizes are in attr. */
-static ebb_conv_shape geometry(const ebb_task *t)
+ebb_conv_shape ebb_own_conv_shape(const ebb_task *t)
 {
     const ebb_attr *a = &t->attr;
     const int64_t *in = t->in_shape[0].dim, *out = t->out_shape[0].dim, *second = t->in_shape[1].dim;
@@ -40,7 +40,7 @@ static size_t pack_bytes(const ebb_task *t, const ebb_conv_shape *s)
 
 size_t ebb_own_conv_scratch(const ebb_task *t)
 {
-    ebb_conv_shape s = geometry(t);
+    ebb_conv_shape s = ebb_own_conv_shape(t);
     return pack_bytes(t, &s) + (winograd(t) ? ebb_wino_scratch(&s) : ebb_conv_scratch(&s));
 }
 
@@ -69,7 +69,7 @@ static void run(const ebb_executor *e, const ebb_conv_shape *s, const ebb_step_a
 
 void ebb_own_conv(const ebb_executor *e, const ebb_step_args *a)
 {
-    ebb_conv_shape s = geometry(&e->task);
+    ebb_conv_shape s = ebb_own_conv_shape(&e->task);
     float *packed = a->scratch;
 
     pack(e, &s, packed, a->in[1]);
@@ -85,7 +85,7 @@ void ebb_own_conv_pack(const ebb_executor *e, const ebb_step_args *a)
 
 void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
 {
-    ebb_conv_shape s = geometry(&e->task);
+    ebb_conv_shape s = ebb_own_conv_shape(&e->task);
     int next = 2, has = e->task.attr.index;
     const float *bias = has & EBB_HAS_BIAS ? a->in[next++] : NULL;
     const float *residual = has & EBB_HAS_RESIDUAL ? a->in[next] : NULL;
@@ -94,7 +94,7 @@ void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
 
 void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a)
 {
-    ebb_conv_shape s = geometry(&e->task);
+    ebb_conv_shape s = ebb_own_conv_shape(&e->task);
     const ebb_kernels *k = e->kernels;
     (winograd(&e->task) ? k->wino_dw_f32 : k->conv_dw_f32)(&s, a->out[0], a->in[0], a->in[1], false, a->scratch);
 }

@@ -1,4 +1,4 @@
-/* own_move.c: operations that move numbers: copies of contiguous runs, transposes, resampling, tables. */
+/* own_move.c: operations that move numbers of any type: copies of contiguous runs, transposes, resampling, tables. */
 #include <string.h>
 
 #include "backend/own.h"
@@ -13,10 +13,14 @@ static void split(const ebb_shape *s, int axis, int64_t *outer, int64_t *inner)
         *inner *= s->dim[i];
 }
 
-static void copy_rows(int64_t rows, float *y, int64_t ystep, const float *x, int64_t xstep, int64_t count)
+/* Bytes of one number. */
+static int64_t width_of(const ebb_task *t) { return (int64_t)ebb_dtype_bytes(t->out_type[0]); }
+
+/* Steps and count in bytes. */
+static void copy_rows(int64_t rows, char *y, int64_t ystep, const char *x, int64_t xstep, int64_t count)
 {
     for (int64_t r = 0; r < rows; r++)
-        memcpy(y + r * ystep, x + r * xstep, (size_t)count * sizeof *y);
+        memcpy(y + r * ystep, x + r * xstep, (size_t)count);
 }
 
 void ebb_own_slice(const ebb_executor *e, const ebb_step_args *a)
@@ -24,7 +28,8 @@ void ebb_own_slice(const ebb_executor *e, const ebb_step_args *a)
     const ebb_attr *t = &e->task.attr;
     int64_t outer, inner, width = e->task.in_shape[0].dim[t->axis];
     split(&e->task.in_shape[0], t->axis, &outer, &inner);
-    copy_rows(outer, a->out[0], (t->end - t->begin) * inner, (const float *)a->in[0] + t->begin * inner, width * inner,
+    inner *= width_of(&e->task);
+    copy_rows(outer, a->out[0], (t->end - t->begin) * inner, (const char *)a->in[0] + t->begin * inner, width * inner,
               (t->end - t->begin) * inner);
 }
 
@@ -33,8 +38,9 @@ void ebb_own_pad(const ebb_executor *e, const ebb_step_args *a)
     const ebb_attr *t = &e->task.attr;
     int64_t outer, inner, width = e->task.in_shape[0].dim[t->axis], wide = e->task.out_shape[0].dim[t->axis];
     split(&e->task.in_shape[0], t->axis, &outer, &inner);
-    memset(a->out[0], 0, (size_t)(outer * wide * inner) * sizeof(float));
-    copy_rows(outer, (float *)a->out[0] + t->begin * inner, wide * inner, a->in[0], width * inner, width * inner);
+    inner *= width_of(&e->task);
+    memset(a->out[0], 0, (size_t)(outer * wide * inner));
+    copy_rows(outer, (char *)a->out[0] + t->begin * inner, wide * inner, a->in[0], width * inner, width * inner);
 }
 
 void ebb_own_concat(const ebb_executor *e, const ebb_step_args *a)
@@ -42,14 +48,15 @@ void ebb_own_concat(const ebb_executor *e, const ebb_step_args *a)
     int axis = e->task.attr.axis;
     int64_t outer, inner, wide = e->task.out_shape[0].dim[axis], at = 0;
     split(&e->task.out_shape[0], axis, &outer, &inner);
+    inner *= width_of(&e->task);
     for (int i = 0; i < 2; i++) {
         int64_t width = e->task.in_shape[i].dim[axis];
-        copy_rows(outer, (float *)a->out[0] + at * inner, wide * inner, a->in[i], width * inner, width * inner);
+        copy_rows(outer, (char *)a->out[0] + at * inner, wide * inner, a->in[i], width * inner, width * inner);
         at += width;
     }
 }
 
-/* The last two axes swapped: matrices, one after another. */
+/* The last two axes swapped: matrices of floats, one after another. */
 static void transpose_matrices(const ebb_executor *e, const ebb_step_args *a)
 {
     const ebb_shape *s = &e->task.in_shape[0];
@@ -63,7 +70,7 @@ static void transpose_matrices(const ebb_executor *e, const ebb_step_args *a)
 static bool swaps_last_two(const ebb_task *t)
 {
     int rank = t->in_shape[0].rank;
-    bool swap = rank >= 2 && t->attr.perm[rank - 1] == rank - 2 && t->attr.perm[rank - 2] == rank - 1;
+    bool swap = rank >= 2 && t->out_type[0] != EBB_BF16 && t->attr.perm[rank - 1] == rank - 2 && t->attr.perm[rank - 2] == rank - 1;
     for (int i = 0; i < rank - 2; i++)
         swap &= t->attr.perm[i] == i;
     return swap;
@@ -74,10 +81,10 @@ void ebb_own_transpose(const ebb_executor *e, const ebb_step_args *a)
 {
     const ebb_shape *in = &e->task.in_shape[0], *out = &e->task.out_shape[0];
     const int32_t *perm = e->task.attr.perm;
-    int64_t instep[EBB_RANK_MAX], index[EBB_RANK_MAX] = {0}, run = 1, offset = 0, step = 1;
+    int64_t instep[EBB_RANK_MAX], index[EBB_RANK_MAX] = {0}, offset = 0, step = width_of(&e->task), run = step;
     int rank = in->rank, axis;
-    const float *x = a->in[0];
-    float *y = a->out[0];
+    const char *x = a->in[0];
+    char *y = a->out[0];
 
     if (swaps_last_two(&e->task)) {
         transpose_matrices(e, a);
@@ -88,7 +95,7 @@ void ebb_own_transpose(const ebb_executor *e, const ebb_step_args *a)
     while (rank > 0 && perm[rank - 1] == rank - 1)
         run *= out->dim[--rank];
     do {
-        memcpy(y, x + offset, (size_t)run * sizeof *y);
+        memcpy(y, x + offset, (size_t)run);
         y += run;
         for (axis = rank - 1; axis >= 0; axis--) {
             offset += instep[perm[axis]];
@@ -100,9 +107,39 @@ void ebb_own_transpose(const ebb_executor *e, const ebb_step_args *a)
     } while (axis >= 0);
 }
 
+static void up2_bf16(int64_t rows, int64_t w, int64_t c, ebb_bf16 *y, const ebb_bf16 *x)
+{
+    for (int64_t r = 0; r < rows; r++, y += 4 * w * c, x += w * c) {
+        for (int64_t j = 0; j < 2 * w; j++)
+            memcpy(y + j * c, x + j / 2 * c, (size_t)c * sizeof *y);
+        memcpy(y + 2 * w * c, y, (size_t)(2 * w * c) * sizeof *y);
+    }
+}
+
+/* A row of results at a time, in floats. */
+static void down2_bf16(const ebb_executor *e, int64_t rows, int64_t w, int64_t c, ebb_bf16 *y, const ebb_bf16 *x, float *room)
+{
+    float *sums = room + 4 * w * c;
+    for (int64_t r = 0; r < rows; r++, y += w * c, x += 4 * w * c) {
+        e->kernels->widen_bf16((size_t)(4 * w * c), room, x);
+        e->kernels->down2_f32(1, (int)w, (int)c, sums, room);
+        e->kernels->narrow_bf16((size_t)(w * c), y, sums);
+    }
+}
+
+size_t ebb_own_down2_scratch(const ebb_task *t)
+{
+    const int64_t *d = t->out_shape[0].dim;
+    return (size_t)(5 * d[2] * d[3]) * sizeof(float);
+}
+
 void ebb_own_up2(const ebb_executor *e, const ebb_step_args *a)
 {
     const int64_t *d = e->task.in_shape[0].dim;
+    if (e->task.out_type[0] == EBB_BF16) {
+        up2_bf16(d[0] * d[1], d[2], d[3], a->out[0], a->in[0]);
+        return;
+    }
     for (int64_t n = 0; n < d[0]; n++)
         e->kernels->up2_f32((int)d[1], (int)d[2], (int)d[3], (float *)a->out[0] + n * 4 * d[1] * d[2] * d[3],
                             (const float *)a->in[0] + n * d[1] * d[2] * d[3]);
@@ -111,6 +148,10 @@ void ebb_own_up2(const ebb_executor *e, const ebb_step_args *a)
 void ebb_own_down2(const ebb_executor *e, const ebb_step_args *a)
 {
     const int64_t *d = e->task.out_shape[0].dim;
+    if (e->task.out_type[0] == EBB_BF16) {
+        down2_bf16(e, d[0] * d[1], d[2], d[3], a->out[0], a->in[0], a->scratch);
+        return;
+    }
     for (int64_t n = 0; n < d[0]; n++)
         e->kernels->down2_f32((int)d[1], (int)d[2], (int)d[3], (float *)a->out[0] + n * d[1] * d[2] * d[3],
                               (const float *)a->in[0] + n * 4 * d[1] * d[2] * d[3]);

@@ -1,6 +1,6 @@
 /* own_norm.c: group norm and its adjoint, picture by picture; fused forms carry the activation, a shift
  * a picture (time embedding), or a factor and an offset a picture, and the saved statistics. The unfused
- * adjoint recomputes them.
+ * adjoint recomputes them. Pictures are f32 or bfloat16, everything else is f32.
  *
  * A factor f and an offset o make a norm with gamma' = gamma f, beta' = beta f + o; of its adjoint's dgamma'
  * and dbeta' follow df = gamma dgamma' + beta dbeta', do = dbeta', dgamma += f dgamma', dbeta += f dbeta'.
@@ -32,7 +32,17 @@ static bool has(const ebb_task *t, int flag)
 
 static size_t stats_bytes(const ebb_task *t) { return aligned((size_t)t->attr.groups * 8); }
 
-static size_t picture_bytes(const ebb_norm_shape *s) { return aligned((size_t)s->pixels * (size_t)s->channels * 4); }
+static bool is_bf16(const ebb_task *t) { return t->out_type[0] == EBB_BF16; }
+
+static size_t picture_bytes(const ebb_task *t, const ebb_norm_shape *s)
+{
+    return (size_t)s->pixels * (size_t)s->channels * ebb_dtype_bytes(t->out_type[0]);
+}
+
+static size_t kernel_bytes(const ebb_task *t, const ebb_norm_shape *s)
+{
+    return aligned(is_bf16(t) ? ebb_norm_scratch_bf16(s) : ebb_norm_scratch(s));
+}
 
 static size_t channels_bytes(const ebb_norm_shape *s) { return aligned((size_t)s->channels * 4); }
 
@@ -51,6 +61,21 @@ static gains find_gains(const ebb_executor *e, const ebb_step_args *a, const ebb
     return (gains){gamma, beta};
 }
 
+/* Picture i of data. */
+static void *picture(const ebb_task *t, const ebb_norm_shape *s, const void *data, int64_t i)
+{
+    return (char *)(uintptr_t)data + (size_t)i * picture_bytes(t, s);
+}
+
+static void forward(const ebb_executor *e, const ebb_norm_shape *s, void *y, float *stats, const void *x,
+                    const float *shift, gains k)
+{
+    if (is_bf16(&e->task))
+        e->kernels->norm_bf16(s, y, stats, x, shift, k.gamma, k.beta);
+    else
+        e->kernels->norm_f32(s, y, stats, x, shift, k.gamma, k.beta);
+}
+
 /* scratch: statistics that nobody asked for, then gains. */
 size_t ebb_own_norm_scratch(const ebb_task *t)
 {
@@ -63,13 +88,12 @@ void ebb_own_norm(const ebb_executor *e, const ebb_step_args *a)
     ebb_norm_shape s = geometry(&e->task);
     bool fused = e->task.op == EBB_OP_norm;
     const float *shift = has(&e->task, EBB_HAS_SHIFT) ? a->in[3] : NULL;
-    int64_t n = e->task.in_shape[0].dim[0], size = (int64_t)s.pixels * s.channels;
 
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < e->task.in_shape[0].dim[0]; i++) {
         gains k = find_gains(e, a, &s, 3, i, (char *)a->scratch + stats_bytes(&e->task));
         float *stats = fused ? (float *)a->out[1] + i * 2 * s.groups : a->scratch;
-        e->kernels->norm_f32(&s, (float *)a->out[0] + i * size, stats, (const float *)a->in[0] + i * size,
-                             shift ? shift + i * s.channels : NULL, k.gamma, k.beta);
+        forward(e, &s, picture(&e->task, &s, a->out[0], i), stats, picture(&e->task, &s, a->in[0], i),
+                shift ? shift + i * s.channels : NULL, k);
     }
 }
 
@@ -77,8 +101,8 @@ void ebb_own_norm(const ebb_executor *e, const ebb_step_args *a)
 size_t ebb_own_norm_vjp_scratch(const ebb_task *t)
 {
     ebb_norm_shape s = geometry(t);
-    size_t rest = t->op == EBB_OP_norm_vjp ? 0 : stats_bytes(t) + picture_bytes(&s);
-    return aligned(ebb_norm_scratch(&s)) + 4 * channels_bytes(&s) + rest;
+    size_t rest = t->op == EBB_OP_norm_vjp ? 0 : stats_bytes(t) + aligned(picture_bytes(t, &s));
+    return kernel_bytes(t, &s) + 4 * channels_bytes(&s) + rest;
 }
 
 /* Shares the gradients of picture i's gains, dgamma and part 4, among what these were made of. room: a vector. */
@@ -100,15 +124,16 @@ static void share_gradient(const ebb_executor *e, const ebb_step_args *a, int64_
 
 typedef struct vjp_scratch {
     char *gains;
-    float *dgamma, *vector, *stats, *picture;
+    float *dgamma, *vector, *stats;
+    void *picture;
 } vjp_scratch;
 
 static vjp_scratch cut_scratch(const ebb_task *t, const ebb_norm_shape *s, void *scratch)
 {
-    char *at = (char *)scratch + aligned(ebb_norm_scratch(s));
+    char *at = (char *)scratch + kernel_bytes(t, s);
     size_t vector = channels_bytes(s);
     return (vjp_scratch){.gains = at, .dgamma = (float *)(at + 2 * vector), .vector = (float *)(at + 3 * vector),
-                         .stats = (float *)(at + 4 * vector), .picture = (float *)(at + 4 * vector + stats_bytes(t))};
+                         .stats = (float *)(at + 4 * vector), .picture = at + 4 * vector + stats_bytes(t)};
 }
 
 static void vjp_picture(const ebb_executor *e, const ebb_step_args *a, const ebb_norm_shape *s, int64_t i)
@@ -116,22 +141,25 @@ static void vjp_picture(const ebb_executor *e, const ebb_step_args *a, const ebb
     const ebb_task *t = &e->task;
     vjp_scratch w = cut_scratch(t, s, a->scratch);
     bool fused = t->op == EBB_OP_norm_vjp, modulated = has(t, EBB_HAS_SCALE_SHIFT), shifted = has(t, EBB_HAS_SHIFT);
-    int64_t size = (int64_t)s->pixels * s->channels, row = i * s->channels;
+    int64_t row = i * s->channels;
     gains k = find_gains(e, a, s, 5, i, w.gains);
-    const float *x = (const float *)a->in[0] + i * size;
+    const void *x = picture(t, s, a->in[0], i), *dy = picture(t, s, a->in[3], i);
+    void *dx = picture(t, s, a->out[0], i);
     const float *stats = fused ? (const float *)a->in[4] + i * 2 * s->groups : w.stats;
     float *dgamma = modulated ? w.dgamma : a->out[1], *dbeta = modulated ? (float *)a->out[4] + row : a->out[2];
 
     if (!fused)
-        e->kernels->norm_f32(s, w.picture, w.stats, x, NULL, k.gamma, k.beta);
+        forward(e, s, w.picture, w.stats, x, NULL, k);
     if (modulated) {
         memset(dgamma, 0, (size_t)s->channels * sizeof(float));
         memset(dbeta, 0, (size_t)s->channels * sizeof(float));
     }
     const float *shift = shifted ? (const float *)a->in[5] + row : NULL;
     float *dshift = shifted ? (float *)a->out[3] + row : NULL;
-    e->kernels->norm_vjp_f32(s, (float *)a->out[0] + i * size, dshift, dgamma, dbeta, x, shift,
-                             (const float *)a->in[3] + i * size, stats, k.gamma, k.beta, a->scratch);
+    if (is_bf16(t))
+        e->kernels->norm_vjp_bf16(s, dx, dshift, dgamma, dbeta, x, shift, dy, stats, k.gamma, k.beta, a->scratch);
+    else
+        e->kernels->norm_vjp_f32(s, dx, dshift, dgamma, dbeta, x, shift, dy, stats, k.gamma, k.beta, a->scratch);
     if (modulated)
         share_gradient(e, a, i, dgamma, w.vector);
 }

@@ -1,8 +1,11 @@
 /* own_pointwise.c: programs of pointwise operations, run in tiles that stay in L1.
  *
  * Only the last axis is walked inside a tile; its inputs are read in place where they are contiguous
- * and filled into a register where one number is broadcast.
+ * f32 numbers; widened into a register where they are bfloat16, filled into one where one number is broadcast. A
+ * bfloat16 result is rounded once, from the register of the last instruction.
  */
+#include <string.h>
+
 #include "backend/own.h"
 
 enum { TILE = 512 };             /* floats: with 16 registers at most 32 KiB */
@@ -47,20 +50,35 @@ static void run_instruction(const ebb_kernels *k, const struct ebb_pointwise_ins
 }
 
 /* One tile: input[i] points at its n numbers. */
-static void run_tile(const ebb_executor *e, size_t n, float *out, const float *const *input, float *registers)
+static void run_tile(const ebb_executor *e, size_t n, void *out, const float *const *input, float *registers)
 {
     const ebb_pointwise *p = e->task.program;
+    float *rounded = registers + TILE * p->instr[p->ninstr - 1].dst;
+    float *last = e->task.out_type[0] == EBB_BF16 ? rounded : out;
     for (int i = 0; i < p->ninstr; i++) {
         const struct ebb_pointwise_instr *in = &p->instr[i];
         const float *x = in->a >= 0 ? registers + TILE * in->a : input[-1 - in->a];
         const float *y = in->b >= 0 ? registers + TILE * in->b : input[-1 - in->b];
-        run_instruction(e->kernels, in, n, i == p->ninstr - 1 ? out : registers + TILE * in->dst, x, y);
+        run_instruction(e->kernels, in, n, i == p->ninstr - 1 ? last : registers + TILE * in->dst, x, y);
     }
+    if (last == rounded)
+        e->kernels->narrow_bf16(n, out, rounded);
+}
+
+static float number_at(const char *data, ebb_dtype type, const ebb_kernels *k)
+{
+    float x = 0;
+    if (type == EBB_BF16)
+        k->widen_bf16(1, &x, (const ebb_bf16 *)data);
+    else
+        memcpy(&x, data, sizeof x);
+    return x;
 }
 
 /* The last axis, from the inputs' offsets on. */
-static void run_row(const ebb_executor *e, float *out, const float *const *base, float *scratch)
+static void run_row(const ebb_executor *e, char *out, const char *const *base, float *scratch)
 {
+    const ebb_dtype *type = e->task.in_type;
     const ebb_pointwise *p = e->task.program;
     float *registers = scratch + TILE * e->task.nin;
     const float *input[EBB_INPUTS_MAX];
@@ -70,16 +88,21 @@ static void run_row(const ebb_executor *e, float *out, const float *const *base,
     for (int i = 0; i < e->task.nin; i++) {
         if (p->stride[i][last])
             continue;
-        float *filled = scratch + TILE * i;
+        float *filled = scratch + TILE * i, number = number_at(base[i], type[i], e->kernels);
         for (int64_t j = 0; j < (length < TILE ? length : TILE); j++)
-            filled[j] = *base[i];
+            filled[j] = number;
         input[i] = filled;
     }
     for (int64_t at = 0; at < length; at += TILE) {
-        for (int i = 0; i < e->task.nin; i++)
-            if (p->stride[i][last])
-                input[i] = base[i] + at;
-        run_tile(e, (size_t)(length - at < TILE ? length - at : TILE), out + at, input, registers);
+        size_t n = (size_t)(length - at < TILE ? length - at : TILE);
+        for (int i = 0; i < e->task.nin; i++) {
+            if (!p->stride[i][last])
+                continue;
+            input[i] = type[i] == EBB_BF16 ? scratch + TILE * i : (const float *)base[i] + at;
+            if (type[i] == EBB_BF16)
+                e->kernels->widen_bf16(n, scratch + TILE * i, (const ebb_bf16 *)base[i] + at);
+        }
+        run_tile(e, n, out + (size_t)at * ebb_dtype_bytes(e->task.out_type[0]), input, registers);
     }
 }
 
@@ -87,23 +110,24 @@ void ebb_own_pointwise(const ebb_executor *e, const ebb_step_args *a)
 {
     const ebb_pointwise *p = e->task.program;
     int64_t index[EBB_RANK_MAX] = {0};
-    const float *base[EBB_INPUTS_MAX];
-    float *out = a->out[0];
+    const char *base[EBB_INPUTS_MAX];
+    int64_t step[EBB_INPUTS_MAX];
+    char *out = a->out[0];
     int last = p->rank - 1;
 
     for (int i = 0; i < e->task.nin; i++)
-        base[i] = a->in[i];
+        base[i] = a->in[i], step[i] = (int64_t)ebb_dtype_bytes(e->task.in_type[i]);
     for (;;) {
         run_row(e, out, base, a->scratch);
-        out += p->dim[last];
+        out += (size_t)p->dim[last] * ebb_dtype_bytes(e->task.out_type[0]);
         int axis = last - 1;
         for (; axis >= 0; axis--) {
             for (int i = 0; i < e->task.nin; i++)
-                base[i] += p->stride[i][axis];
+                base[i] += p->stride[i][axis] * step[i];
             if (++index[axis] < p->dim[axis])
                 break;
             for (int i = 0; i < e->task.nin; i++)
-                base[i] -= p->stride[i][axis] * p->dim[axis];
+                base[i] -= p->stride[i][axis] * p->dim[axis] * step[i];
             index[axis] = 0;
         }
         if (axis < 0)

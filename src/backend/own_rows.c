@@ -35,15 +35,22 @@ static int64_t product(const ebb_shape *s, int begin, int end)
     return n;
 }
 
-/* Size of what remains after the first (last in axis order) run was summed: the largest intermediate. */
-size_t ebb_own_sum_scratch(const ebb_task *t)
+static size_t aligned_floats(int64_t count) { return ((size_t)count * sizeof(float) + 63) / 64 * 64; }
+
+/* Twice the size of what remains after the first (last in axis order) run was summed: the largest intermediate. */
+static size_t halves_bytes(const ebb_task *t)
 {
     int begin, end;
     ebb_shape s = t->in_shape[0];
     if (!last_run(t->attr.axes, &s, &begin, &end))
         return 0;
-    size_t rest = (size_t)(ebb_shape_count(s) / product(&s, begin, end)) * sizeof(float);
-    return 2 * ((rest + 63) / 64 * 64);
+    return 2 * aligned_floats(ebb_shape_count(s) / product(&s, begin, end));
+}
+
+/* scratch: the halves, and the input widened. */
+size_t ebb_own_sum_scratch(const ebb_task *t)
+{
+    return halves_bytes(t) + (t->in_type[0] == EBB_BF16 ? aligned_floats(ebb_shape_count(t->in_shape[0])) : 0);
 }
 
 /* Runs are summed from the last axis to the first, through two halves of the scratch in turn. */
@@ -52,9 +59,14 @@ void ebb_own_sum(const ebb_executor *e, const ebb_step_args *a)
     ebb_shape s = e->task.in_shape[0];
     uint32_t mask = e->task.attr.axes;
     const float *x = a->in[0];
-    char *half[2] = {a->scratch, (char *)a->scratch + ebb_own_sum_scratch(&e->task) / 2};
+    char *half[2] = {a->scratch, (char *)a->scratch + halves_bytes(&e->task) / 2};
     int begin, end;
 
+    if (e->task.in_type[0] == EBB_BF16) {
+        float *wide = (float *)((char *)a->scratch + halves_bytes(&e->task));
+        e->kernels->widen_bf16((size_t)ebb_shape_count(s), wide, a->in[0]);
+        x = wide;
+    }
     if (!last_run(mask, &s, &begin, &end)) {
         memcpy(a->out[0], x, (size_t)ebb_shape_count(s) * sizeof(float));
         return;

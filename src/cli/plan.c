@@ -11,7 +11,7 @@ static const struct poptOption options[] = {
 /* One step as a row of the table: MFLOP instead of FLOPs, lifetime as "first-last" (in steps). */
 static json_t *row_of(const json_t *step)
 {
-    static const char *const keep[] = {"step", "phase", "op", "shape", "backend", "implementation", "bytes"};
+    static const char *const keep[] = {"step", "phase", "op", "shape", "type", "backend", "implementation", "bytes"};
     json_t *row = json_object();
     for (size_t i = 0; i < sizeof keep / sizeof keep[0]; i++)
         json_object_set(row, keep[i], json_object_get(step, keep[i]));

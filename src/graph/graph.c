@@ -242,6 +242,10 @@ ebb_shape ebb_shape_from(int rank, const int64_t *dim)
     return s;
 }
 
+size_t ebb_dtype_bytes(ebb_dtype type) { return type == EBB_BF16 ? 2 : 4; }
+
+const char *ebb_dtype_name(ebb_dtype type) { return type == EBB_BF16 ? "bf16" : type == EBB_I32 ? "i32" : "f32"; }
+
 int64_t ebb_shape_count(ebb_shape s)
 {
     int64_t count = 1;

@@ -20,6 +20,8 @@
 typedef int32_t ebb_value;
 
 typedef enum ebb_dtype { EBB_F32, EBB_I32, EBB_BF16 } ebb_dtype;
+size_t ebb_dtype_bytes(ebb_dtype type);
+const char *ebb_dtype_name(ebb_dtype type);     /* "f32", "i32", "bf16" */
 
 typedef struct ebb_shape {
     int rank;                   /* 0: a scalar */

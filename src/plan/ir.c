@@ -131,8 +131,10 @@ void ebb_ir_task(const ebb_ir *ir, const ebb_node *n, ebb_task *task)
         task->in_type[i] = ir->node[n->in[i]].type;
         task->in_shape[i] = ir->node[n->in[i]].shape;
     }
-    for (int k = 0; k < task->nout; k++)
+    for (int k = 0; k < task->nout; k++) {
+        task->out_type[k] = ebb_node_part_type(n, k);
         task->out_shape[k] = ebb_node_part_shape(n, k);
+    }
     if (n->op == EBB_OP_pointwise)
         task->program = &ir->program[n->attr.index];
 }

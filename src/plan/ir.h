@@ -69,6 +69,7 @@ bool ebb_op_is_pointwise(ebb_op op);     /* UNARY, BINARY and silu_vjp */
 void ebb_ir_task(const ebb_ir *ir, const ebb_node *n, ebb_task *task);
 int ebb_node_outputs(const ebb_node *n);                      /* 1 + parts */
 ebb_shape ebb_node_part_shape(const ebb_node *n, int part);
+ebb_dtype ebb_node_part_type(const ebb_node *n, int part);
 
 /* The passes. */
 ebb_status ebb_simplify(ebb_ir *ir);

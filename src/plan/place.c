@@ -37,6 +37,13 @@ ebb_shape ebb_node_part_shape(const ebb_node *n, int part)
     return part >= 3 ? EBB_SHAPE(n->shape.dim[0], c) : EBB_SHAPE(c);
 }
 
+/* Of the parts only cotangents of activations may be bfloat16; statistics and gradients of parameters are not. */
+ebb_dtype ebb_node_part_type(const ebb_node *n, int part)
+{
+    bool activation = part == 0 || n->op == EBB_OP_attention_vjp || n->op == EBB_OP_attention_vjp_kept;
+    return activation ? n->type : EBB_F32;
+}
+
 bool ebb_node_is_alias(const ebb_node *n) { return n->op == EBB_OP_reshape || n->op == EBB_OP_part; }
 
 static bool is_leaf(const ebb_node *n)
@@ -44,7 +51,10 @@ static bool is_leaf(const ebb_node *n)
     return n->op == EBB_OP_input || n->op == EBB_OP_param;
 }
 
-static size_t bytes_of(ebb_shape s) { return (size_t)ebb_shape_count(s) * 4; }   /* f32 and i32 alike */
+static size_t bytes_of(const ebb_node *n, int part)
+{
+    return (size_t)ebb_shape_count(ebb_node_part_shape(n, part)) * ebb_dtype_bytes(ebb_node_part_type(n, part));
+}
 
 static size_t round_up(size_t x) { return (x + ALIGN - 1) / ALIGN * ALIGN; }
 
@@ -66,7 +76,7 @@ static ebb_status make_buffers(ebb_plan *p, const bool *runs)
         for (int k = 0; k < nout; k++)
             p->buffer[p->nbuffers++] = (ebb_buffer){
                 .home = n->op == EBB_OP_param ? EBB_HOME_PARAM : runs[v] ? EBB_HOME_ARENA : EBB_HOME_SHARED,
-                .bytes = bytes_of(ebb_node_part_shape(n, k)), .index = n->attr.index,
+                .bytes = bytes_of(n, k), .index = n->attr.index,
                 .first = INT32_MAX, .last = -1, .same_as = -1};
     }
     return EBB_OK;

@@ -142,7 +142,7 @@ static ebb_value emit_program(ebb_rewrite *rw, ebb_value v)
     if (to->status != EBB_OK)
         return EBB_NONE;
     to->program[to->nprograms] = b.program;
-    ebb_node n = {.op = EBB_OP_pointwise, .type = EBB_F32, .shape = old(&b, v)->shape, .nin = b.ninputs,
+    ebb_node n = {.op = EBB_OP_pointwise, .type = old(&b, v)->type, .shape = old(&b, v)->shape, .nin = b.ninputs,
                   .attr.index = to->nprograms++};
     memcpy(n.in, b.input, sizeof n.in);
     return ebb_ir_add(to, &n);
@@ -173,7 +173,7 @@ ebb_status ebb_fuse_pointwise(ebb_ir *ir, bool chains)
         if (!runs_pointwise(&ir->node[v]))
             continue;
         /* An output has to be emitted by somebody: a reshape to its own shape reads it. */
-        ir->output[i] = ebb_ir_add(ir, &(ebb_node){.op = EBB_OP_reshape, .type = EBB_F32, .shape = ir->node[v].shape,
+        ir->output[i] = ebb_ir_add(ir, &(ebb_node){.op = EBB_OP_reshape, .type = ir->node[v].type, .shape = ir->node[v].shape,
                                                    .nin = 1, .in = {v}});
         if (ir->status != EBB_OK)
             return ir->status;
