@@ -2,7 +2,7 @@
  *
  *   conv + bias + residual              -> conv_packed     (weights packed once a step)
  *   conv_dx + residual                  -> conv_dx_packed  (gradients of skip connections are sums)
- *   matmul + bias + residual            -> linear
+ *   matmul + bias + residual            -> linear          (in bfloat16: weights packed once a step)
  *   group norms and their adjoints      -> norm, norm_vjp  (fuse_norm.c)
  *   attention_vjp                       -> attention_vjp_kept  (output and logarithms of the forward)
  *
@@ -22,15 +22,19 @@ static bool own_runs(const ebb_rewrite *rw, const ebb_node *n)
     return ebb_backend_choose(rw->from->ctx, &task).backend == &ebb_backend_own;
 }
 
-/* What the packed weights w (kh,kw,ci,co) of conv or conv_dx take: one row of floats. */
-static ebb_shape packed_shape(const ebb_node *conv, ebb_shape w)
+/* Weights w (kh,kw,ci,co) packed by op into one row of numbers of that type. */
+static ebb_value pack_weights(ebb_ir *ir, ebb_op op, ebb_value w, ebb_dtype type, uint8_t method)
 {
-    ebb_conv_shape s = {.kh = (int)w.dim[0], .kw = (int)w.dim[1], .ci = (int)w.dim[2], .co = (int)w.dim[3]};
-    bool dx = conv->op == EBB_OP_conv_dx;
-    size_t floats = dx ? ebb_conv_pack_dx_size(&s) : ebb_conv_pack_size(&s);
-    if (conv->attr.method == EBB_METHOD_WINOGRAD)
-        floats = dx ? ebb_wino_pack_dx_size(&s) : ebb_wino_pack_size(&s);
-    return EBB_SHAPE((int64_t)floats);
+    const int64_t *d = ir->node[w].shape.dim;
+    ebb_conv_shape s = {.kh = (int)d[0], .kw = (int)d[1], .ci = (int)d[2], .co = (int)d[3]};
+    bool dx = op == EBB_OP_conv_pack_dx;
+    size_t size = dx ? ebb_conv_pack_dx_size(&s) : ebb_conv_pack_size(&s);
+    if (type == EBB_BF16)
+        size = dx ? ebb_conv_pack_dx_bf16_size(&s) : ebb_conv_pack_bf16_size(&s);
+    else if (method == EBB_METHOD_WINOGRAD)
+        size = dx ? ebb_wino_pack_dx_size(&s) : ebb_wino_pack_size(&s);
+    return ebb_ir_add(ir, &(ebb_node){.op = op, .type = type, .shape = EBB_SHAPE((int64_t)size), .nin = 1, .in = {w},
+                                      .attr = {.kh = s.kh, .kw = s.kw, .method = method}});
 }
 
 /* conv and conv_dx whose weights are parameters and which our own kernels run: packed weights. */
@@ -39,17 +43,28 @@ static ebb_value fuse_conv(ebb_rewrite *rw, ebb_value v)
     const ebb_node *n = old(rw, v);
     if (old(rw, n->in[1])->op != EBB_OP_param || !own_runs(rw, n))
         return ebb_rewrite_copy(rw, v);
-    ebb_node pack = ebb_rewrite_node(rw, v), conv = pack;
-    pack.op = n->op == EBB_OP_conv ? EBB_OP_conv_pack : EBB_OP_conv_pack_dx;
-    pack.nin = 1;
-    pack.in[0] = conv.in[1];
+    ebb_node conv = ebb_rewrite_node(rw, v);
     const int64_t *d = old(rw, n->in[1])->shape.dim;
-    pack.shape = packed_shape(n, old(rw, n->in[1])->shape);
-    pack.attr = (ebb_attr){.kh = (int32_t)d[0], .kw = (int32_t)d[1], .method = n->attr.method};
+    bool bf16 = n->type == EBB_BF16 && old(rw, n->in[0])->type == EBB_BF16 && n->attr.method == EBB_METHOD_DIRECT;
     conv.op = n->op == EBB_OP_conv ? EBB_OP_conv_packed : EBB_OP_conv_dx_packed;
     conv.attr.kh = (int32_t)d[0], conv.attr.kw = (int32_t)d[1], conv.attr.index = 0;
-    conv.in[1] = ebb_ir_add(rw->to, &pack);
+    conv.in[1] = pack_weights(rw->to, n->op == EBB_OP_conv ? EBB_OP_conv_pack : EBB_OP_conv_pack_dx, conv.in[1],
+                              bf16 ? EBB_BF16 : EBB_F32, n->attr.method);
     return ebb_ir_add(rw->to, &conv);
+}
+
+/* A layer on rows of bfloat16: its weights are those of a convolution of one tap. */
+static ebb_value fuse_matmul(ebb_rewrite *rw, ebb_value v)
+{
+    ebb_node n = ebb_rewrite_node(rw, v);
+    if (n.type != EBB_BF16)
+        return ebb_ir_add(rw->to, &n);
+    const int64_t *d = old(rw, old(rw, v)->in[1])->shape.dim;
+    n.op = EBB_OP_linear;
+    n.attr.index = 0;
+    n.in[1] = pack_weights(rw->to, n.attr.tb ? EBB_OP_conv_pack_dx : EBB_OP_conv_pack,
+                           ebb_ir_reshape(rw->to, n.in[1], EBB_SHAPE(1, 1, d[0], d[1])), EBB_BF16, EBB_METHOD_DIRECT);
+    return ebb_ir_add(rw->to, &n);
 }
 
 /* v broadcasts a vector along the last axis: that vector. */
@@ -63,6 +78,9 @@ static ebb_value row_vector(const ebb_rewrite *rw, ebb_value v)
     return s.rank > 0 && s.dim[s.rank - 1] == last && ebb_shape_count(s) == last ? n->in[0] : EBB_NONE;
 }
 
+/* An epilogue adds before the only rounding: what carries one reads activations of the type that it writes. */
+static bool keeps_type(const ebb_rewrite *rw, const ebb_node *n) { return rw->to->node[n->in[0]].type == n->type; }
+
 /* The new node behind old value v that can still take an epilogue `flag`: v itself or, through one
  * reshape, the node whose last use it is. EBB_NONE when there is none. */
 static ebb_value epilogue_of(const ebb_rewrite *rw, ebb_value v, int flag)
@@ -74,10 +92,11 @@ static ebb_value epilogue_of(const ebb_rewrite *rw, ebb_value v, int flag)
     ebb_value u = rw->map[v];
     const ebb_node *n = &rw->to->node[u];
     switch (n->op) {
-    case EBB_OP_conv_packed:
+    case EBB_OP_conv_packed: return n->attr.index < flag && (flag == EBB_HAS_BIAS || keeps_type(rw, n)) ? u : EBB_NONE;
     case EBB_OP_linear: return n->attr.index < flag ? u : EBB_NONE;
-    case EBB_OP_conv_dx_packed: return flag == EBB_HAS_RESIDUAL && n->attr.index == 0 ? u : EBB_NONE;
-    case EBB_OP_matmul: return u;
+    case EBB_OP_conv_dx_packed:
+        return flag == EBB_HAS_RESIDUAL && n->attr.index == 0 && keeps_type(rw, n) ? u : EBB_NONE;
+    case EBB_OP_matmul: return keeps_type(rw, n) ? u : EBB_NONE;
     default: return EBB_NONE;
     }
 }
@@ -99,12 +118,13 @@ static ebb_value fuse_add(ebb_rewrite *rw, ebb_value v)
     const ebb_node *n = old(rw, v);
     for (int side = 0; side < 2; side++) {
         ebb_value bias = row_vector(rw, n->in[!side]), u = epilogue_of(rw, n->in[side], EBB_HAS_BIAS);
-        if (bias != EBB_NONE && u != EBB_NONE)
+        if (bias != EBB_NONE && u != EBB_NONE && old(rw, bias)->type == EBB_F32 && rw->to->node[u].type == n->type)
             return with_epilogue(rw, u, rw->map[bias], EBB_HAS_BIAS, n->shape);
     }
     for (int side = 1; side >= 0; side--) {
         ebb_value u = epilogue_of(rw, n->in[side], EBB_HAS_RESIDUAL);
-        if (u != EBB_NONE && old(rw, n->in[!side])->op != EBB_OP_broadcast && n->in[0] != n->in[1])
+        bool same = u != EBB_NONE && rw->to->node[u].type == n->type && old(rw, n->in[!side])->type == n->type;
+        if (same && old(rw, n->in[!side])->op != EBB_OP_broadcast && n->in[0] != n->in[1])
             return with_epilogue(rw, u, rw->map[n->in[!side]], EBB_HAS_RESIDUAL, n->shape);
     }
     return ebb_rewrite_copy(rw, v);
@@ -138,6 +158,7 @@ static ebb_value rule(ebb_rewrite *rw, ebb_value v)
     switch (old(rw, v)->op) {
     case EBB_OP_conv:
     case EBB_OP_conv_dx: return fuse_conv(rw, v);
+    case EBB_OP_matmul: return fuse_matmul(rw, v);
     case EBB_OP_add: return fuse_add(rw, v);
     case EBB_OP_attention_vjp: return fuse_attention_vjp(rw, v);
     default: return ebb_rewrite_copy(rw, v);

@@ -18,14 +18,14 @@ typedef struct modulation { ebb_value norm, product, factor, offset; } modulatio
 
 static const ebb_node *old(const ebb_rewrite *rw, ebb_value v) { return &rw->from->node[v]; }
 
-/* v broadcasts (N,1,..,1,C) over the inner axes of (N,..,C): that value. */
+/* v broadcasts (N,1,..,1,C) in f32 over the inner axes of (N,..,C): that value. */
 static ebb_value inner_vector(const ebb_ir *ir, ebb_value v)
 {
     const ebb_node *n = &ir->node[v];
     if (n->op != EBB_OP_broadcast || n->shape.rank < 3)
         return EBB_NONE;
     ebb_shape s = ir->node[n->in[0]].shape, o = n->shape;
-    bool fits = s.rank == o.rank && s.dim[0] == o.dim[0] && s.dim[s.rank - 1] == o.dim[o.rank - 1] &&
+    bool fits = ir->node[n->in[0]].type == EBB_F32 && s.rank == o.rank && s.dim[0] == o.dim[0] && s.dim[s.rank - 1] == o.dim[o.rank - 1] &&
                 ebb_shape_count(s) == s.dim[0] * s.dim[s.rank - 1];
     return fits ? n->in[0] : EBB_NONE;
 }
@@ -136,7 +136,8 @@ static void take_shift(ebb_rewrite *rw, const ebb_norm_fusion *f, ebb_value x, e
         return;
     for (int side = 0; side < 2; side++) {
         ebb_value shift = inner_vector(rw->from, sum->in[!side]);
-        if (shift == EBB_NONE || ebb_shape_equal(old(rw, sum->in[side])->shape, old(rw, shift)->shape))
+        const ebb_node *rest = old(rw, sum->in[side]);
+        if (shift == EBB_NONE || rest->type != sum->type || ebb_shape_equal(rest->shape, old(rw, shift)->shape))
             continue;
         n->in[0] = rw->map[sum->in[side]];
         n->in[slot] = rows(rw, shift);
@@ -235,13 +236,15 @@ static ebb_value emit_norm_vjp(ebb_rewrite *rw, ebb_norm_fusion *f, ebb_value v)
     } else {
         h = g = forward_of(rw, f, v);
     }
-    if (g == EBB_NONE || f->norm_of[g] == EBB_NONE)
+    if (g == EBB_NONE || f->norm_of[g] == EBB_NONE || old(rw, dh)->type != o->type)
         return EBB_NONE;
     n.op = EBB_OP_norm_vjp;
     n.attr.index = 0;
     n.in[3] = rw->map[dh];
-    if (old(rw, dh)->op == EBB_OP_silu_vjp && old(rw, dh)->in[0] == h && rw->uses[dh] == superfluous) {
-        n.in[3] = rw->map[old(rw, dh)->in[1]];
+    const ebb_node *slope = old(rw, dh);
+    if (slope->op == EBB_OP_silu_vjp && slope->in[0] == h && rw->uses[dh] == superfluous &&
+        old(rw, slope->in[1])->type == o->type) {
+        n.in[3] = rw->map[slope->in[1]];
         n.attr.silu = 1;
     }
     n.in[4] = part(rw, f->norm_of[g], 1, EBB_SHAPE(n.shape.dim[0], n.attr.groups, 2));

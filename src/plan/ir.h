@@ -73,6 +73,7 @@ ebb_dtype ebb_node_part_type(const ebb_node *n, int part);
 
 /* The passes. */
 ebb_status ebb_simplify(ebb_ir *ir);
+ebb_status ebb_precision(ebb_ir *ir, int channels);   /* which values are bfloat16: pictures of so many */
 void ebb_select(ebb_ir *ir);             /* attr.method of convolutions */
 ebb_status ebb_fuse(ebb_ir *ir);         /* conv, linear, norm patterns */
 ebb_status ebb_fuse_pointwise(ebb_ir *ir, bool chains);

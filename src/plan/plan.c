@@ -58,6 +58,8 @@ static ebb_status run_passes(ebb_ir *ir, const ebb_plan_options *options)
 {
     bool fuse = !options->no_fuse && !options->keep_all;
     EBB_TRY(ebb_simplify(ir));
+    if (options->bf16)
+        EBB_TRY(ebb_precision(ir, options->bf16));
     ebb_select(ir);
     if (fuse)
         EBB_TRY(ebb_fuse(ir));

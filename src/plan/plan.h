@@ -14,6 +14,9 @@
 
 typedef struct ebb_plan ebb_plan;
 
+/* Of fewer channels a picture is small, and products of bfloat16 gain nothing. */
+#define EBB_BF16_CHANNELS 16
+
 typedef struct ebb_plan_options {
     int workers;                 /* arenas, one a worker */
     bool keep_all;               /* every value keeps its place; no fusion either (tests) */
@@ -22,6 +25,8 @@ typedef struct ebb_plan_options {
                                     16 times those of the exact form */
     int bound_from;              /* outputs from this one on get no room: the caller binds them before every run;
                                     0: all have room */
+    int bf16;                    /* pictures of that many channels and more in bfloat16 (precision.c): other bits, by
+                                    ISA too; usual: EBB_BF16_CHANNELS; 0: all f32 */
     bool measure_only;           /* no arenas: for ebb_plan_measure and ebb_plan_text, cannot run */
 } ebb_plan_options;
 

@@ -2,6 +2,7 @@
 #include "support/oracle.h"
 
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@ struct oracle {
     const ebb_graph *g;
     double *(*data)[EBB_PARTS_MAX];
     bool *known;
+    bool rounds;
 };
 
 static void give_up(const char *what, ebb_value v)
@@ -76,6 +78,39 @@ SET(oracle_set, double)
 SET(oracle_set_f32, float)
 SET(oracle_set_i32, int32_t)
 
+double oracle_bf16(double x)
+{
+    int exponent;
+    double part = frexp(x, &exponent);   /* |part| in [1/2, 1): 8 bits are kept */
+    return isfinite(x) && x != 0 ? ldexp(nearbyint(ldexp(part, 8)), exponent - 8) : x;
+}
+
+void oracle_round(oracle *o) { o->rounds = true; }
+
+static double *rounded(const double *x, int64_t count)
+{
+    double *y = new_array(count, sizeof *y);
+    for (int64_t i = 0; i < count; i++)
+        y[i] = oracle_bf16(x[i]);
+    return y;
+}
+
+static bool rounds_weights(const oracle *o, const ebb_node *n)
+{
+    bool product = n->op == EBB_OP_conv || n->op == EBB_OP_conv_dx || n->op == EBB_OP_matmul;
+    return product && o->rounds && n->type == EBB_BF16 && o->g->node[n->in[0]].type == EBB_BF16;
+}
+
+/* Statistics and gradients of parameters are f32. */
+static void round_results(const ebb_node *n, const oracle_cell *c)
+{
+    for (int k = 0; k < EBB_PARTS_MAX && n->type == EBB_BF16; k++) {
+        int64_t count = k ? ebb_shape_count(c->s[k]) : c->count;
+        for (int64_t i = 0; c->y[k] && (k == 0 || n->op == EBB_OP_attention_vjp) && i < count; i++)
+            c->y[k][i] = oracle_bf16(c->y[k][i]);
+    }
+}
+
 static void run_node(oracle *o, ebb_value v)
 {
     const ebb_node *n = &o->g->node[v];
@@ -88,8 +123,14 @@ static void run_node(oracle *o, ebb_value v)
         c.s[i] = o->g->node[n->in[i]].shape;
     }
     memcpy(c.y, o->data[v], sizeof c.y);
+    double *weights = o->known[v] && rounds_weights(o, n) ? rounded(c.x[1], ebb_shape_count(c.s[1])) : NULL;
+    if (weights)
+        c.x[1] = weights;
     if (o->known[v])
         formula(&c);
+    if (o->known[v] && o->rounds)
+        round_results(n, &c);
+    free(weights);
 }
 
 void oracle_run(oracle *o)

@@ -27,6 +27,9 @@ void oracle_set_f32(oracle *o, ebb_value leaf, const float *data);
 void oracle_set_i32(oracle *o, ebb_value leaf, const int32_t *data);
 void oracle_run(oracle *o);
 const double *oracle_get(const oracle *o, ebb_value v);
+/* From now on values of type bf16 are rounded to it, and so are weights that are multiplied with them into others. */
+void oracle_round(oracle *o);
+double oracle_bf16(double x);    /* to nearest even */
 
 /* The formulas (oracle_ops.c): one node from its inputs. */
 typedef struct oracle_cell {

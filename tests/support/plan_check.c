@@ -85,10 +85,8 @@ void plan_run(ebb_context *ctx, ebb_plan *p, int worker, const plan_leaves *l)
 }
 
 /* The largest 1/sqrt(var + eps) of a group norm of x: how much it magnifies the rounding of x. */
-static double norm_gain(const ebb_graph *g, const oracle *o, ebb_value x, int groups, double eps)
+static double norm_gain(ebb_shape s, const double *data, int groups, double eps)
 {
-    ebb_shape s = g->node[x].shape;
-    const double *data = oracle_get(o, x);
     int64_t c = s.dim[s.rank - 1], size = c / groups, pixels = ebb_shape_count(s) / (s.dim[0] * c);
     double least = INFINITY;
     for (int64_t n = 0; n < s.dim[0]; n++)
@@ -118,7 +116,7 @@ static double *plan_rounding_scales(const ebb_graph *g, const oracle *o)
         for (int i = 0; i < n->nin; i++)
             scale[v] = fmax(scale[v], scale[n->in[i]]);
         if (n->op == EBB_OP_group_norm || n->op == EBB_OP_group_norm_vjp)
-            scale[v] *= norm_gain(g, o, n->in[0], n->attr.groups, n->attr.alpha);
+            scale[v] *= norm_gain(g->node[n->in[0]].shape, oracle_get(o, n->in[0]), n->attr.groups, n->attr.alpha);
         if (n->op == EBB_OP_sum || n->op == EBB_OP_part)
             scale[v] *= (double)ebb_shape_count(g->node[n->in[0]].shape) / (double)ebb_shape_count(n->shape);
     }
@@ -143,14 +141,26 @@ void plan_reference_free(plan_reference *r)
     plan_leaves_free(&r->leaves);
 }
 
-enum { ROUNDINGS = 16 };         /* |got - want| <= ROUNDINGS * 2^-24 * scale, over each output */
+double plan_step_scale(const oracle_cell *c)
+{
+    double scale = 0, size = (double)c->count;
+    for (int64_t i = 0; i < c->count; i++)
+        scale = fmax(scale, fabs(c->y[0][i]));
+    for (int k = 0; k < c->n->nin; k++)
+        for (int64_t i = 0; i < ebb_shape_count(c->s[k]); i++)
+            scale = fmax(scale, fabs(c->x[k][i]));
+    if (c->n->op == EBB_OP_group_norm || c->n->op == EBB_OP_group_norm_vjp)
+        return scale * norm_gain(c->s[0], c->x[0], c->n->attr.groups, c->n->attr.alpha);
+    return c->n->op == EBB_OP_sum ? scale * (double)ebb_shape_count(c->s[0]) / size : scale;
+}
+
 
 void plan_assert_close(const plan_reference *r, ebb_value v, const float *got, uint64_t seed)
 {
     const ebb_graph *g = r->leaves.g;
     const double *want = oracle_get(r->o, v), *scale = r->scale;
     for (int64_t i = 0; i < ebb_shape_count(g->node[v].shape); i++)
-        if (!(fabs(got[i] - want[i]) <= ROUNDINGS * 0x1p-24 * scale[v])) {
+        if (!(fabs(got[i] - want[i]) <= PLAN_ROUNDINGS * 0x1p-24 * scale[v])) {
             print_message("seed %llu, node %d (%s), element %lld: %g, oracle %g, scale %g\n", (unsigned long long)seed, v,
                           ebb_op_name(g->node[v].op), (long long)i, got[i], want[i], scale[v]);
             fail();
@@ -160,15 +170,14 @@ void plan_assert_close(const plan_reference *r, ebb_value v, const float *got, u
 const ebb_unet_config plan_tiny = {.channels = 3, .size_h = 12, .size_w = 8, .base = 8, .levels = 2, .mult = {1, 2},
                                      .attention = {0, 1}, .blocks = 1, .groups = 4, .eps = 1e-6f, .classes = 5};
 
-/* The plan_tiny U-Net on n pictures: its output and, with gradients, d sum(eps^2)/d parameters. */
-ebb_graph *plan_tiny_graph(ebb_context *ctx, int64_t n, bool gradients, ebb_value *y, int *ny)
+ebb_graph *plan_unet_graph(ebb_context *ctx, const ebb_unet_config *c, int64_t n, bool gradients, ebb_value *y, int *ny)
 {
     ebb_graph *g = NULL;
     OK(ctx, ebb_graph_create(ctx, &g));
-    ebb_value x = ebb_input(g, "x", EBB_F32, EBB_SHAPE(n, plan_tiny.size_h, plan_tiny.size_w, plan_tiny.channels));
+    ebb_value x = ebb_input(g, "x", EBB_F32, EBB_SHAPE(n, c->size_h, c->size_w, c->channels));
     ebb_value t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
     ebb_value label = ebb_input(g, "label", EBB_I32, EBB_SHAPE(n));
-    y[0] = ebb_nn_unet(g, &plan_tiny, x, t, label);
+    y[0] = ebb_nn_unet(g, c, x, t, label);
     *ny = 1;
     if (gradients) {
         OK(ctx, ebb_vjp(g, ebb_sum_all(g, ebb_square(g, y[0])), EBB_NONE, g->params, g->nparams, y + 1));
@@ -176,4 +185,9 @@ ebb_graph *plan_tiny_graph(ebb_context *ctx, int64_t n, bool gradients, ebb_valu
     }
     OK(ctx, ebb_graph_status(g));
     return g;
+}
+
+ebb_graph *plan_tiny_graph(ebb_context *ctx, int64_t n, bool gradients, ebb_value *y, int *ny)
+{
+    return plan_unet_graph(ctx, &plan_tiny, n, gradients, y, ny);
 }

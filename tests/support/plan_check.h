@@ -41,11 +41,15 @@ typedef struct plan_reference {
 } plan_reference;
 plan_reference plan_reference_make(const ebb_graph *g, uint64_t seed);
 void plan_reference_free(plan_reference *r);
+/* What the rounding of one operation on known numbers is relative to. */
+double plan_step_scale(const oracle_cell *c);
+enum { PLAN_ROUNDINGS = 16 };     /* |got - want| <= PLAN_ROUNDINGS * 2^-24 * scale */
 /* got is the oracle's value v up to rounding; seed: for the message. */
 void plan_assert_close(const plan_reference *r, ebb_value v, const float *got, uint64_t seed);
 
-/* A tiny class-conditional U-Net with attention on n pictures: y[0] its output and, with gradients,
- * d sum(eps^2)/d parameters. */
+/* A class-conditional U-Net on n pictures: y[0] its output and, with gradients, d sum(eps^2)/d parameters.
+ * plan_tiny: with attention, of few channels. */
+ebb_graph *plan_unet_graph(ebb_context *ctx, const ebb_unet_config *c, int64_t n, bool gradients, ebb_value *y, int *ny);
 extern const ebb_unet_config plan_tiny;
 ebb_graph *plan_tiny_graph(ebb_context *ctx, int64_t n, bool gradients, ebb_value *y, int *ny);
 
