@@ -29,7 +29,8 @@ size_t ebb_own_conv_mixed_scratch(const ebb_task *t)
 }
 
 /* Picture i of data, count numbers, as floats: in place, or widened into room. */
-static const float *floats_of(const ebb_executor *e, const void *data, ebb_dtype type, int64_t i, size_t count, float *room)
+static const float *floats_of(const ebb_executor *e, const void *data, ebb_dtype type, int64_t i, size_t count,
+                              float *room)
 {
     if (type == EBB_F32)
         return (const float *)data + (size_t)i * count;

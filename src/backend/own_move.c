@@ -70,7 +70,7 @@ static void transpose_matrices(const ebb_executor *e, const ebb_step_args *a)
 static bool swaps_last_two(const ebb_task *t)
 {
     int rank = t->in_shape[0].rank;
-    bool swap = rank >= 2 && t->out_type[0] != EBB_BF16 && t->attr.perm[rank - 1] == rank - 2 && t->attr.perm[rank - 2] == rank - 1;
+    bool swap = rank >= 2 && t->attr.perm[rank - 1] == rank - 2 && t->attr.perm[rank - 2] == rank - 1;
     for (int i = 0; i < rank - 2; i++)
         swap &= t->attr.perm[i] == i;
     return swap;
@@ -86,7 +86,7 @@ void ebb_own_transpose(const ebb_executor *e, const ebb_step_args *a)
     const char *x = a->in[0];
     char *y = a->out[0];
 
-    if (swaps_last_two(&e->task)) {
+    if (width_of(&e->task) == sizeof(float) && swaps_last_two(&e->task)) {
         transpose_matrices(e, a);
         return;
     }
@@ -107,54 +107,35 @@ void ebb_own_transpose(const ebb_executor *e, const ebb_step_args *a)
     } while (axis >= 0);
 }
 
-static void up2_bf16(int64_t rows, int64_t w, int64_t c, ebb_bf16 *y, const ebb_bf16 *x)
+/* One picture. */
+typedef void (*resize)(const ebb_kernels *k, int h, int w, int c, void *y, const void *x);
+
+static void up2_f32(const ebb_kernels *k, int h, int w, int c, void *y, const void *x) { k->up2_f32(h, w, c, y, x); }
+static void up2_bf16(const ebb_kernels *k, int h, int w, int c, void *y, const void *x) { k->up2_bf16(h, w, c, y, x); }
+static void down2_f32(const ebb_kernels *k, int h, int w, int c, void *y, const void *x) { k->down2_f32(h, w, c, y, x); }
+static void down2_bf16(const ebb_kernels *k, int h, int w, int c, void *y, const void *x)
 {
-    for (int64_t r = 0; r < rows; r++, y += 4 * w * c, x += w * c) {
-        for (int64_t j = 0; j < 2 * w; j++)
-            memcpy(y + j * c, x + j / 2 * c, (size_t)c * sizeof *y);
-        memcpy(y + 2 * w * c, y, (size_t)(2 * w * c) * sizeof *y);
-    }
+    k->down2_bf16(h, w, c, y, x);
 }
 
-/* A row of results at a time, in floats. */
-static void down2_bf16(const ebb_executor *e, int64_t rows, int64_t w, int64_t c, ebb_bf16 *y, const ebb_bf16 *x, float *room)
+/* small: the shape of the smaller pictures. */
+static void resize_pictures(const ebb_executor *e, const ebb_step_args *a, const ebb_shape *small, resize one)
 {
-    float *sums = room + 4 * w * c;
-    for (int64_t r = 0; r < rows; r++, y += w * c, x += 4 * w * c) {
-        e->kernels->widen_bf16((size_t)(4 * w * c), room, x);
-        e->kernels->down2_f32(1, (int)w, (int)c, sums, room);
-        e->kernels->narrow_bf16((size_t)(w * c), y, sums);
-    }
-}
-
-size_t ebb_own_down2_scratch(const ebb_task *t)
-{
-    const int64_t *d = t->out_shape[0].dim;
-    return (size_t)(5 * d[2] * d[3]) * sizeof(float);
+    const int64_t *d = small->dim;
+    int64_t x = ebb_shape_count(e->task.in_shape[0]) / d[0], y = ebb_shape_count(e->task.out_shape[0]) / d[0];
+    for (int64_t n = 0; n < d[0]; n++)
+        one(e->kernels, (int)d[1], (int)d[2], (int)d[3], (char *)a->out[0] + n * y * width_of(&e->task),
+            (const char *)a->in[0] + n * x * width_of(&e->task));
 }
 
 void ebb_own_up2(const ebb_executor *e, const ebb_step_args *a)
 {
-    const int64_t *d = e->task.in_shape[0].dim;
-    if (e->task.out_type[0] == EBB_BF16) {
-        up2_bf16(d[0] * d[1], d[2], d[3], a->out[0], a->in[0]);
-        return;
-    }
-    for (int64_t n = 0; n < d[0]; n++)
-        e->kernels->up2_f32((int)d[1], (int)d[2], (int)d[3], (float *)a->out[0] + n * 4 * d[1] * d[2] * d[3],
-                            (const float *)a->in[0] + n * d[1] * d[2] * d[3]);
+    resize_pictures(e, a, &e->task.in_shape[0], e->task.out_type[0] == EBB_BF16 ? up2_bf16 : up2_f32);
 }
 
 void ebb_own_down2(const ebb_executor *e, const ebb_step_args *a)
 {
-    const int64_t *d = e->task.out_shape[0].dim;
-    if (e->task.out_type[0] == EBB_BF16) {
-        down2_bf16(e, d[0] * d[1], d[2], d[3], a->out[0], a->in[0], a->scratch);
-        return;
-    }
-    for (int64_t n = 0; n < d[0]; n++)
-        e->kernels->down2_f32((int)d[1], (int)d[2], (int)d[3], (float *)a->out[0] + n * d[1] * d[2] * d[3],
-                              (const float *)a->in[0] + n * 4 * d[1] * d[2] * d[3]);
+    resize_pictures(e, a, &e->task.out_shape[0], e->task.out_type[0] == EBB_BF16 ? down2_bf16 : down2_f32);
 }
 
 /* An index outside the table gives NaN: callers check indices, and nothing reads out of bounds. */

@@ -14,6 +14,20 @@ static void reduce_run(const ebb_kernels *k, float *y, const float *x, int64_t o
     }
 }
 
+/* The same of bfloat16; room: a run of floats. */
+static void reduce_run_bf16(const ebb_kernels *k, float *y, const ebb_bf16 *x, int64_t outer, int64_t run, int64_t inner,
+                            float *room)
+{
+    for (int64_t o = 0; o < outer; o++, x += run * inner) {
+        if (inner > 1) {
+            k->colsum_bf16((size_t)run, (size_t)inner, y + o * inner, x, (size_t)inner);
+            continue;
+        }
+        k->widen_bf16((size_t)run, room, x);
+        y[o] = k->sum_f32((size_t)run, room);
+    }
+}
+
 /* The last run of reduced axes of s below `mask`: its bounds; false when there is none. */
 static bool last_run(uint32_t mask, const ebb_shape *s, int *begin, int *end)
 {
@@ -47,10 +61,23 @@ static size_t halves_bytes(const ebb_task *t)
     return 2 * aligned_floats(ebb_shape_count(s) / product(&s, begin, end));
 }
 
-/* scratch: the halves, and the input widened. */
+/* scratch: the halves, and of bfloat16 a run that is summed to one number. */
 size_t ebb_own_sum_scratch(const ebb_task *t)
 {
-    return halves_bytes(t) + (t->in_type[0] == EBB_BF16 ? aligned_floats(ebb_shape_count(t->in_shape[0])) : 0);
+    int begin, end;
+    bool widens = t->in_type[0] == EBB_BF16 && last_run(t->attr.axes, &t->in_shape[0], &begin, &end) &&
+                  product(&t->in_shape[0], end, t->in_shape[0].rank) == 1;
+    return halves_bytes(t) + (widens ? aligned_floats(product(&t->in_shape[0], begin, end)) : 0);
+}
+
+/* No axis is summed. */
+static void copy_all(const ebb_executor *e, const ebb_step_args *a)
+{
+    size_t count = (size_t)ebb_shape_count(e->task.out_shape[0]);
+    if (e->task.in_type[0] == EBB_BF16)
+        e->kernels->widen_bf16(count, a->out[0], a->in[0]);
+    else
+        memcpy(a->out[0], a->in[0], count * sizeof(float));
 }
 
 /* Runs are summed from the last axis to the first, through two halves of the scratch in turn. */
@@ -58,23 +85,22 @@ void ebb_own_sum(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_shape s = e->task.in_shape[0];
     uint32_t mask = e->task.attr.axes;
-    const float *x = a->in[0];
+    const void *x = a->in[0];
     char *half[2] = {a->scratch, (char *)a->scratch + halves_bytes(&e->task) / 2};
     int begin, end;
 
-    if (e->task.in_type[0] == EBB_BF16) {
-        float *wide = (float *)((char *)a->scratch + halves_bytes(&e->task));
-        e->kernels->widen_bf16((size_t)ebb_shape_count(s), wide, a->in[0]);
-        x = wide;
-    }
     if (!last_run(mask, &s, &begin, &end)) {
-        memcpy(a->out[0], x, (size_t)ebb_shape_count(s) * sizeof(float));
+        copy_all(e, a);
         return;
     }
     for (int turn = 0; last_run(mask, &s, &begin, &end); turn ^= 1) {
         uint32_t rest = mask & ((1u << begin) - 1);
         float *y = rest ? (float *)half[turn] : a->out[0];
-        reduce_run(e->kernels, y, x, product(&s, 0, begin), product(&s, begin, end), product(&s, end, s.rank));
+        int64_t outer = product(&s, 0, begin), run = product(&s, begin, end), inner = product(&s, end, s.rank);
+        if (x == a->in[0] && e->task.in_type[0] == EBB_BF16)
+            reduce_run_bf16(e->kernels, y, x, outer, run, inner, (float *)((char *)a->scratch + halves_bytes(&e->task)));
+        else
+            reduce_run(e->kernels, y, x, outer, run, inner);
         for (int i = begin; i < end; i++)
             s.dim[i] = 1;
         mask = rest;

@@ -25,9 +25,9 @@ static ebb_value inner_vector(const ebb_ir *ir, ebb_value v)
     if (n->op != EBB_OP_broadcast || n->shape.rank < 3)
         return EBB_NONE;
     ebb_shape s = ir->node[n->in[0]].shape, o = n->shape;
-    bool fits = ir->node[n->in[0]].type == EBB_F32 && s.rank == o.rank && s.dim[0] == o.dim[0] && s.dim[s.rank - 1] == o.dim[o.rank - 1] &&
+    bool fits = s.rank == o.rank && s.dim[0] == o.dim[0] && s.dim[s.rank - 1] == o.dim[o.rank - 1] &&
                 ebb_shape_count(s) == s.dim[0] * s.dim[s.rank - 1];
-    return fits ? n->in[0] : EBB_NONE;
+    return fits && ir->node[n->in[0]].type == EBB_F32 ? n->in[0] : EBB_NONE;
 }
 
 /* v is a times b broadcast over the inner axes, in either order. */

@@ -173,8 +173,8 @@ ebb_status ebb_fuse_pointwise(ebb_ir *ir, bool chains)
         if (!runs_pointwise(&ir->node[v]))
             continue;
         /* An output has to be emitted by somebody: a reshape to its own shape reads it. */
-        ir->output[i] = ebb_ir_add(ir, &(ebb_node){.op = EBB_OP_reshape, .type = ir->node[v].type, .shape = ir->node[v].shape,
-                                                   .nin = 1, .in = {v}});
+        ir->output[i] = ebb_ir_add(ir, &(ebb_node){.op = EBB_OP_reshape, .type = ir->node[v].type,
+                                                   .shape = ir->node[v].shape, .nin = 1, .in = {v}});
         if (ir->status != EBB_OK)
             return ir->status;
     }

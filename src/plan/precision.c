@@ -20,8 +20,8 @@ static const ebb_node *now(const ebb_rewrite *rw, ebb_value v) { return &rw->to-
 
 static ebb_value convert(ebb_ir *ir, ebb_value x, ebb_dtype type)
 {
-    return ebb_ir_add(ir, &(ebb_node){.op = EBB_OP_affine, .type = type, .shape = ir->node[x].shape, .nin = 1, .in = {x},
-                                      .attr.alpha = 1});
+    return ebb_ir_add(ir, &(ebb_node){.op = EBB_OP_affine, .type = type, .shape = ir->node[x].shape, .nin = 1,
+                                      .in = {x}, .attr.alpha = 1});
 }
 
 /* Old value v as numbers of that type; an index stays one. */

@@ -13,8 +13,8 @@ static json_t *step_json(const ebb_plan *p, int32_t t)
     char shape[96];
 
     ebb_shape_text(n->shape, shape, sizeof shape);
-    json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "step", (int)t, "phase", prepare ? "prepare" : "run",
-                          "op", ebb_op_name(n->op), "shape", shape, "type", ebb_dtype_name(n->type), "backend",
+    json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "step", (int)t, "phase",
+                          prepare ? "prepare" : "run", "op", ebb_op_name(n->op), "shape", shape, "type", ebb_dtype_name(n->type), "backend",
                           s->executor.backend->name, "implementation", s->executor.implementation, "bytes",
                           (json_int_t)ebb_step_bytes(p, t), "flops", (json_int_t)ebb_node_flops(&p->ir, n));
     if (j && !prepare)
