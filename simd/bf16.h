@@ -61,12 +61,8 @@ static inline bf16_planes bf16_planes_make(const ebb_conv_shape *s, const conv_b
     return p;
 }
 
-/* Of a pointwise convolution it takes the pixels as one row, in pieces. */
-static inline ebb_conv_shape bf16_piece(const ebb_conv_shape *s, int pixels)
-{
-    int wide = pixels < BF16_PIXELS ? pixels : BF16_PIXELS;
-    return (ebb_conv_shape){1, 1, wide, s->ci, 1, wide, s->co, 1, 1, 1, 0, 0};
-}
+/* Pixels at once of a pointwise convolution: a panel of both factors fits into the first cache. */
+#define BF16_TURNED 256
 
 /* Floats of one picture of a convolution with few channels, whose kernels are those on floats. */
 typedef struct bf16_few {

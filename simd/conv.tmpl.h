@@ -76,7 +76,7 @@ static tile_ahead conv_ahead(const conv_at *at, const conv_block *b, int n, int 
         return (tile_ahead){0};
     size_t from = next.n * picture + next.y * row, floats = (next.pics - 1) * picture + next.rows * row;
     size_t left = n * picture - from;
-    return tile_ahead_make(x + from, floats < left ? floats : left, tiles);
+    return tile_ahead_make(x + from, (floats < left ? floats : left) * sizeof *x, tiles);
 }
 
 /* The windows of a block. x: (n, h, w, ci). */
@@ -138,7 +138,7 @@ static void conv_pixels(size_t pixels, int ci, int co, float *y, const float *x,
         size_t next = left - count < CONV_PIXELS ? left - count : CONV_PIXELS;
         tile_job j = {
             .a = x + p * ci, .c = y + p * co, .alike = true, .k = {.len = ci, .a_step = 1, .b_step = EBB_PANEL},
-            .ahead[0] = tile_ahead_make(x + (p + count) * ci, next * ci, conv_tiles(count, co)),
+            .ahead[0] = tile_ahead_make(x + (p + count) * ci, next * ci * sizeof *x, conv_tiles(count, co)),
         };
         conv_panels(&j, w, ci, co, bias, residual ? residual + p * co : NULL, rows, count);
     }
@@ -293,8 +293,8 @@ static void conv_dw_pointwise(const ebb_conv_shape *s, float *dw, const float *x
         conv_at at = {0, 1, 0, 1};
         int left = s->h - p - wide, next = left < CONV_PIXELS ? left : CONV_PIXELS;
         size_t tiles = conv_tiles(s->ci, s->co), end = (size_t)p + wide;
-        tile_ahead ahead[2] = {tile_ahead_make(x + end * s->ci, (size_t)next * s->ci, tiles),
-                               tile_ahead_make(dy + end * s->co, (size_t)next * s->co, tiles)};
+        tile_ahead ahead[2] = {tile_ahead_make(x + end * s->ci, (size_t)next * s->ci * sizeof *x, tiles),
+                               tile_ahead_make(dy + end * s->co, (size_t)next * s->co * sizeof *dy, tiles)};
         conv_dw_block(&row, &b, &at, &m, x + (size_t)p * s->ci, dw, dy + (size_t)p * s->co, ahead,
                       accumulate || p > 0);
     }

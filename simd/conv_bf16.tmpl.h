@@ -8,6 +8,7 @@
  * in a first layer, pixels get rows of their own, of whole pairs. The sums of dw wait in dw between blocks.
  */
 #include "conv_few_bf16.tmpl.h"
+#include "gemm_bf16.tmpl.h"
 
 /* Pixels x..x+wide-1 of a row of w, c channels each; zeros beside it. */
 static void conv_window_row(pair_a *to, const ebb_bf16 *row, int w, int c, int x, int wide)
@@ -134,27 +135,26 @@ static void conv_block_run(const ebb_conv_shape *s, const conv_at *at, const con
     pair_panels(&j, s->kh * bf16_pairs((size_t)s->kw * s->ci), s->co, m->rows, conv_rows(m->rows, &f->grid));
 }
 
-void EBB_INSTANCE(conv_bf16)(const ebb_conv_shape *shape, ebb_bf16 *y, const ebb_bf16 *x, const ebb_bf16 *w,
+void EBB_INSTANCE(conv_bf16)(const ebb_conv_shape *s, ebb_bf16 *y, const ebb_bf16 *x, const ebb_bf16 *w,
                              const float *bias, const ebb_bf16 *residual, void *scratch)
 {
-    ebb_conv_shape s = *shape;
-    if (few_conv_bf16(shape, y, x, w, bias, residual, scratch))
+    if (few_conv_bf16(s, y, x, w, bias, residual, scratch) ||
+        gemm_conv(s, s->ci, s->co, y, x, w, bias, residual, scratch))
         return;
-    conv_pointwise(shape, &s);
-    conv_block b = conv_block_out(&s);
-    bool gather = s.ci % 2;
-    size_t picture = (size_t)s.h * s.w * s.ci, floats = b.floats + BF16_CHUNK;
-    conv_scratch m = conv_carve(floats + (gather ? b.pixels * bf16_row(&s) + BF16_CHUNK : 0), 0, scratch);
+    conv_block b = conv_block_out(s);
+    bool gather = s->ci % 2;
+    size_t picture = (size_t)s->h * s->w * s->ci, floats = b.floats + BF16_CHUNK;
+    conv_scratch m = conv_carve(floats + (gather ? b.pixels * bf16_row(s) + BF16_CHUNK : 0), 0, scratch);
     conv_at at = {0, b.pics, 0, b.rows};
     do {
         for (int p = 0; p < at.pics; p++)
-            conv_window(m.window + p * b.picture, &b, (at.rows - 1) * s.stride + s.kh,
-                        x + (at.n + p) * picture, s.h, s.w, s.ci, at.y * s.stride - s.pad_top, -s.pad_left);
+            conv_window(m.window + p * b.picture, &b, (at.rows - 1) * s->stride + s->kh,
+                        x + (at.n + p) * picture, s->h, s->w, s->ci, at.y * s->stride - s->pad_top, -s->pad_left);
         if (gather)
-            conv_gather(&s, &b, &at, m.window + floats, m.window);
-        conv_form f = gather ? conv_form_rows(&s, &at, m.window + floats) : conv_form_window(&s, &b, &at, m.window);
-        conv_block_run(&s, &at, &m, &f, y, w, bias, residual);
-    } while (conv_next(&at, &b, s.n, s.oh));
+            conv_gather(s, &b, &at, m.window + floats, m.window);
+        conv_form f = gather ? conv_form_rows(s, &at, m.window + floats) : conv_form_window(s, &b, &at, m.window);
+        conv_block_run(s, &at, &m, &f, y, w, bias, residual);
+    } while (conv_next(&at, &b, s->n, s->oh));
 }
 
 /* One phase of one block. */
@@ -208,16 +208,9 @@ static void conv_dx_windows(const ebb_conv_shape *s, ebb_bf16 *dx, const ebb_bf1
 void EBB_INSTANCE(conv_dx_bf16)(const ebb_conv_shape *s, ebb_bf16 *dx, const ebb_bf16 *dy, const ebb_bf16 *w,
                                 const ebb_bf16 *residual, void *scratch)
 {
-    ebb_conv_shape flat;
-    if (few_conv_dx_bf16(s, dx, dy, w, residual, scratch))
-        return;
-    if (!conv_pointwise(s, &flat)) {
+    if (!few_conv_dx_bf16(s, dx, dy, w, residual, scratch) &&
+        !gemm_conv(s, s->co, s->ci, dx, dy, w, NULL, residual, scratch))
         conv_dx_windows(s, dx, dy, w, residual, scratch);
-        return;
-    }
-    flat.ci = s->co;
-    flat.co = s->ci;
-    EBB_INSTANCE(conv_bf16)(&flat, dx, dy, w, NULL, residual, scratch);
 }
 
 /* ---- dw ---------------------------------------------------------------------------------------- */
@@ -294,26 +287,6 @@ static size_t conv_planes_rows(tile_row *row, const ebb_conv_shape *s, const bf1
     return count;
 }
 
-/* Columns of the block's dy in pairs of pixels, zero filled. dy: (rows, wide, co). */
-static void conv_dy_panel(ebb_bf16 *panel, const ebb_bf16 *dy, size_t rows, int wide, int co, size_t columns)
-{
-    for (size_t i = 0; i < rows * wide; i += 2, panel += 2 * EBB_PANEL, dy += 2 * co) {
-        bool single = i % wide + 1 == (size_t)wide;   /* the last of a row */
-        for (size_t c = 0; c < EBB_PANEL; c += VW) {
-            size_t n = c + VW <= columns ? VW : c < columns ? columns - c : 0;
-            const ebb_bf16 *even = dy + c;
-            vf a = n == VW ? vf_load_bf16(even) : vf_load_bf16_n(even, n);
-            vf b = single ? vf_zero() : n == VW ? vf_load_bf16(even + co) : vf_load_bf16_n(even + co, n);
-            vi pair = vi_or(vi_shr(vf_bits(a), 16), vf_bits(b));
-            vf_store((float *)(void *)(panel + 2 * c), vi_float_bits(pair));
-        }
-        if (single) {
-            i--;
-            dy -= co;
-        }
-    }
-}
-
 /* One block; dy: its first pixel. */
 static void conv_dw_block(const ebb_conv_shape *s, const bf16_planes *p, const conv_at *at, const conv_scratch *m,
                           float *dw, const ebb_bf16 *dy, bool accumulate)
@@ -328,7 +301,7 @@ static void conv_dw_block(const ebb_conv_shape *s, const bf16_planes *p, const c
     for (int o = 0; o < s->co; o += EBB_PANEL) {
         j.columns = s->co - o < EBB_PANEL ? s->co - o : EBB_PANEL;
         j.c = dw + o;
-        conv_dy_panel(m->panel, dy + o, (size_t)at->pics * at->rows, s->ow, s->co, j.columns);
+        pair_pixels(m->panel, dy + o, (size_t)at->pics * at->rows, s->ow, s->co, j.columns);
         pair_run(&j, m->rows, count);
     }
 }
@@ -350,18 +323,48 @@ static void conv_dw_blocks(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x
     } while (conv_next(&at, &b, s->n, s->oh));
 }
 
+/* Of a pointwise convolution: panels of pixels on both sides. One block of pixels. */
+static void conv_dw_pixels(const ebb_conv_shape *s, const conv_scratch *m, float *dw, const ebb_bf16 *x,
+                           const ebb_bf16 *dy, size_t pixels, bool accumulate)
+{
+    tile_row rows[EBB_PANEL];
+    size_t ci = s->ci, co = s->co, panel = bf16_pairs(pixels) * 2 * EBB_PANEL;
+    for (size_t r = 0; r < EBB_PANEL; r++)
+        rows[r] = (tile_row){.a = r * PAIR_TURNED_ROW, .c = r * co, .outer = 1, .inner = 1};
+    for (size_t i = 0; i < ci; i += EBB_PANEL)
+        pair_turn(m->window + i / EBB_PANEL * panel, x + i, pixels, ci, ci - i < EBB_PANEL ? ci - i : EBB_PANEL);
+    pair_job j = {
+        .b = m->panel, .c_f32 = true, .accumulate = accumulate, .alike = true, .turned = true, .k = {.len = pixels},
+    };
+    for (size_t o = 0; o < co; o += EBB_PANEL) {
+        j.columns = co - o < EBB_PANEL ? co - o : EBB_PANEL;
+        pair_pixels(m->panel, dy + o, 1, (int)pixels, s->co, j.columns);
+        for (size_t i = 0; i < ci; i += EBB_PANEL) {
+            j.a = m->window + i / EBB_PANEL * panel;
+            j.c = dw + i * co + o;
+            pair_run(&j, rows, ci - i < EBB_PANEL ? ci - i : EBB_PANEL);
+        }
+    }
+}
+
+static bool conv_dw_pointwise(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
+                              bool accumulate, void *scratch)
+{
+    ebb_conv_shape flat;
+    if (!conv_pointwise(s, &flat))
+        return false;
+    conv_scratch m = conv_carve(bf16_panels(s->ci) * BF16_TURNED * EBB_PANEL, BF16_TURNED * EBB_PANEL, scratch);
+    size_t pixels = flat.h;
+    for (size_t p = 0; p < pixels; p += BF16_TURNED)
+        conv_dw_pixels(s, &m, dw, x + p * s->ci, dy + p * s->co, pixels - p < BF16_TURNED ? pixels - p : BF16_TURNED,
+                       accumulate || p > 0);
+    return true;
+}
+
 void EBB_INSTANCE(conv_dw_bf16)(const ebb_conv_shape *s, float *dw, const ebb_bf16 *x, const ebb_bf16 *dy,
                                 bool accumulate, void *scratch)
 {
-    ebb_conv_shape flat;
-    if (few_conv_dw_bf16(s, dw, x, dy, accumulate, scratch))
-        return;
-    if (!conv_pointwise(s, &flat)) {
+    if (!few_conv_dw_bf16(s, dw, x, dy, accumulate, scratch) &&
+        !conv_dw_pointwise(s, dw, x, dy, accumulate, scratch))
         conv_dw_blocks(s, dw, x, dy, accumulate, scratch);
-        return;
-    }
-    for (int p = 0; p < flat.h; p += BF16_PIXELS) {
-        ebb_conv_shape piece = bf16_piece(s, flat.h - p);
-        conv_dw_blocks(&piece, dw, x + (size_t)p * s->ci, dy + (size_t)p * s->co, accumulate || p > 0, scratch);
-    }
 }

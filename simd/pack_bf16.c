@@ -109,11 +109,19 @@ size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k)
 /* Numbers of conv_dw's window. */
 static size_t planes(const ebb_conv_shape *s)
 {
-    ebb_conv_shape flat = *s;
-    if (conv_pointwise(s, &flat))
-        flat = bf16_piece(s, flat.h);
-    conv_block b = conv_block_of(&flat, BF16_PIXELS);
-    return s->ci * bf16_planes_make(&flat, &b).plane;
+    conv_block b = conv_block_of(s, BF16_PIXELS);
+    return s->ci * bf16_planes_make(s, &b).plane;
+}
+
+/* A pointwise convolution is a product, and so is its adjoint; dw's are panels of x and one of dy. */
+static size_t pointwise(const ebb_conv_shape *s)
+{
+    ebb_conv_shape flat;
+    if (!conv_pointwise(s, &flat))
+        return 0;
+    size_t y = ebb_gemm_scratch_bf16(flat.h, s->co, s->ci), dx = ebb_gemm_scratch_bf16(flat.h, s->ci, s->co);
+    size_t dw = (bf16_panels(s->ci) + 1) * BF16_TURNED * EBB_PANEL * sizeof(float);
+    return max_size(max_size(y, dx), dw);
 }
 
 /* [window, and rows that are gathered from it][panel of dy][tile rows]; an entry of a window has 4 bytes. */
@@ -126,5 +134,6 @@ size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s)
     size_t window = max_size(max_size(out.floats, in.floats) + 2 * BF16_CHUNK + gathered, planes(s));
     size_t blocks = conv_align(window * sizeof(float)) + conv_align((pixels + 1) * EBB_PANEL * sizeof(float)) +
                     conv_align(rows * sizeof(tile_row));
-    return max_size(max_size(blocks, conv_align(bf16_few_floats(s) * sizeof(float))), amx_scratch(s));
+    size_t few = conv_align(bf16_few_floats(s) * sizeof(float));
+    return max_size(max_size(blocks, pointwise(s)), max_size(few, amx_scratch(s)));
 }

@@ -12,6 +12,7 @@
 
 #include "conv_block.h"
 #include "instances.h"
+#include "tile_ahead.h"
 
 #ifdef __clang__
 #define TILE_UNROLL _Pragma("clang loop unroll(full)")
@@ -27,13 +28,6 @@ typedef struct tile_walk {
     ptrdiff_t a_outer, a_inner, a_step;    /* floats from the start of the row */
     ptrdiff_t b_outer, b_inner, b_step;
 } tile_walk;
-
-/* Memory that the next block reads: each tile asks for `step` bytes of it, so that it is in the second cache in
- * time. Rows of A are too far apart for hardware to see them coming. */
-typedef struct tile_ahead {
-    const char *at, *end;
-    size_t step;
-} tile_ahead;
 
 typedef struct tile_job {
     const float *a, *b;
@@ -211,21 +205,6 @@ static inline size_t tile_alike(const tile_row *r, size_t count)
 static inline size_t tile_take(size_t left, size_t most)
 {
     return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
-}
-
-/* For `tiles` tiles to come. */
-static inline tile_ahead tile_ahead_make(const float *from, size_t floats, size_t tiles)
-{
-    size_t lines = (floats * sizeof *from + 63) / 64, each = (lines + tiles - 1) / tiles;
-    return (tile_ahead){(const char *)from, (const char *)(from + floats), each * 64};
-}
-
-static inline void tile_look_ahead(tile_ahead *t)
-{
-    const char *end = (size_t)(t->end - t->at) < t->step ? t->end : t->at + t->step;
-    for (; t->at < end; t->at += 64)
-        __builtin_prefetch(t->at, 0, 2);
-    t->at = end;
 }
 
 /* All rows by all columns. */

@@ -43,6 +43,25 @@ pair_segment(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const ebb_bf1
         pair_step(R, V, s, p, k, b, true);
 }
 
+/* Rows lie beside each other: one address serves all. */
+static inline __attribute__((always_inline)) void
+pair_turned(const int R, const int V, vf s[TILE_ROWS][TILE_VECS], const ebb_bf16 *a, const ebb_bf16 *b, size_t len)
+{
+    for (size_t i = bf16_pairs(len); i; i--, a += 2 * EBB_PANEL, b += 2 * EBB_PANEL) {
+        __m512bh bv[TILE_VECS];
+        TILE_UNROLL
+        for (int v = 0; v < V; v++)
+            bv[v] = (__m512bh)_mm512_loadu_si512(b + 2 * v * VW);
+        TILE_UNROLL
+        for (int r = 0; r < R; r++) {
+            __m512bh x = pair_get(a + 2 * r, false);
+            TILE_UNROLL
+            for (int v = 0; v < V; v++)
+                s[r][v] = _mm512_dpbf16_ps(s[r][v], x, bv[v]);
+        }
+    }
+}
+
 static inline void pair_fold(const int R, const int V, vf s[TILE_ROWS][TILE_VECS])
 {
     (void)R, (void)V, (void)s;

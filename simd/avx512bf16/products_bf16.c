@@ -8,4 +8,3 @@
 #include "tile_bf16.tmpl.h"
 
 #include "conv_bf16.tmpl.h"
-#include "gemm_bf16.tmpl.h"
