@@ -93,6 +93,8 @@ float *bench_floats(size_t n, int seed);          /* standard normals */
 ebb_bf16 *bench_bf16s(size_t n, int seed);
 void *bench_numbers(size_t n, bool bf16, int seed);   /* either */
 void bench_free(void *p);
+/* Bytes that fit well into L1 (0) or L2 (1), or that no cache holds (2). */
+size_t bench_level(int level);
 
 #endif
 #endif

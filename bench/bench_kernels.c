@@ -3,7 +3,6 @@
  */
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cases.h"
 
@@ -29,28 +28,6 @@ typedef struct job {
 
 static const char *const level_names[LEVELS] = {"L1", "L2", "DRAM"};
 
-/* What a cache of this machine holds, or what is usual where it does not say. */
-static size_t cache(int name, size_t usual)
-{
-    long bytes = name < 0 ? 0 : sysconf(name);
-    return bytes > 0 ? (size_t)bytes : usual;
-}
-
-static size_t budget_of(int level)
-{
-#if defined(_SC_LEVEL1_DCACHE_SIZE)
-    const int l1 = _SC_LEVEL1_DCACHE_SIZE, l2 = _SC_LEVEL2_CACHE_SIZE, l3 = _SC_LEVEL3_CACHE_SIZE;
-#else
-    const int l1 = -1, l2 = -1, l3 = -1;
-#endif
-    if (level == 0)
-        return cache(l1, 32 << 10) * 3 / 4;
-    if (level == 1)
-        return cache(l2, 512 << 10) / 2;
-    size_t large = 2 * cache(l3, 32 << 20);
-    return large < 128 << 20 ? large : 128 << 20;
-}
-
 static void run_own(void *arg, int worker)
 {
     const job *j = arg;
@@ -69,7 +46,7 @@ static void measure(bench_state *state, void *arg)
     job *j = arg;
     bench_copy copy;
     for (int i = 0; i < bench.threads; i++)
-        j->row->open(&j->worker[i], budget_of(j->level));
+        j->row->open(&j->worker[i], bench_level(j->level));
     const bench_work *w = &j->worker[0];
     const bool units = strstr(j->row->name, "bf16") && bench_peak_flops_bf16() > 0;
     const double peak = units ? bench_peak_flops_bf16() : bench_peak_flops_f32;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -153,4 +154,26 @@ void *bench_numbers(size_t n, bool bf16, int seed)
 void bench_free(void *p)
 {
     free(p);
+}
+
+/* What a cache of this machine holds, or what is usual where it does not say. */
+static size_t cache(int name, size_t usual)
+{
+    long bytes = name < 0 ? 0 : sysconf(name);
+    return bytes > 0 ? (size_t)bytes : usual;
+}
+
+size_t bench_level(int level)
+{
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+    const int l1 = _SC_LEVEL1_DCACHE_SIZE, l2 = _SC_LEVEL2_CACHE_SIZE, l3 = _SC_LEVEL3_CACHE_SIZE;
+#else
+    const int l1 = -1, l2 = -1, l3 = -1;
+#endif
+    if (level == 0)
+        return cache(l1, 32 << 10) * 3 / 4;
+    if (level == 1)
+        return cache(l2, 512 << 10) / 2;
+    size_t large = 2 * cache(l3, 32 << 20);
+    return large < 128 << 20 ? large : 128 << 20;
 }
