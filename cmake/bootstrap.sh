@@ -12,10 +12,13 @@ cd "$(dirname "$0")/.."
 # ARM kernels, and qemu for those of AVX2 on a processor without AVX-512.
 apt_packages="cmake make gcc g++ libc6-dev pkg-config zlib1g-dev libpng-dev libjansson-dev libpopt-dev
     libcmocka-dev libbenchmark-dev librandom123-dev libdnnl-dev ocl-icd-opencl-dev
+    libopenmpi-dev openmpi-bin
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 dnf_packages="cmake make gcc gcc-c++ pkgconf-pkg-config zlib-devel libpng-devel jansson-devel popt-devel
-    libcmocka-devel google-benchmark-devel Random123-devel onednn-devel"
-brew_packages="cmake pkg-config libpng jansson popt cmocka google-benchmark libomp onednn"
+    libcmocka-devel google-benchmark-devel Random123-devel onednn-devel
+    openmpi-devel"
+brew_packages="cmake pkg-config libpng jansson popt cmocka google-benchmark libomp onednn
+    open-mpi"
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
@@ -78,6 +81,10 @@ configure_and_build() {
     if have brew && [ -d build/random123-source ]; then
         set -- "-DRANDOM123_INCLUDE_DIR=$PWD/build/random123-source/include" \
             "-DOpenMP_ROOT=$(brew --prefix libomp)" "$@"
+    fi
+    # Fedora keeps MPI out of the search path until a module is loaded.
+    if [ -d /usr/lib64/openmpi/bin ]; then
+        set -- -DMPI_HOME=/usr/lib64/openmpi "$@"
     fi
     cmake -S . -B "$directory" "$@" >"$directory.log" 2>&1 || { cat "$directory.log" >&2; return 1; }
     rm -f "$directory.log"

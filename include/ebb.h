@@ -111,6 +111,26 @@ EBB_API ebb_status ebb_trainer_step(ebb_trainer *trainer, ebb_train_report *repo
 EBB_API ebb_status ebb_trainer_save(ebb_trainer *trainer);
 EBB_API void ebb_trainer_free(ebb_trainer *trainer);
 
+/* ---- many processes ------------------------------------------------------------------------ */
+/* Ranks, the processes that mpirun started, train one model together: each computes a part of every batch. The
+ * bits are those of one process. Between begin and end, ebb_trainer_* and ebb_speed of this context are collective:
+ * all ranks make the same calls, with the same recipe and data, and all get the same status; a failure of one
+ * is a failure of all, with its message. Only rank 0 writes files. */
+
+/* Whether the environment says that a launcher started this process as one of several. */
+EBB_API int ebb_ranks_launched(void);
+/* Starts MPI, unless the program has, and joins the others. EBB_E_UNSUPPORTED: a build without MPI. */
+EBB_API ebb_status ebb_ranks_begin(ebb_context *ctx, int *rank, int *ranks);
+/* EBB_OK on all ranks, or on all the failure of the lowest rank that passes one, with its message. */
+EBB_API ebb_status ebb_ranks_agree(ebb_context *ctx, ebb_status mine);
+/* *flag: non-zero on all ranks when it was on any. */
+EBB_API ebb_status ebb_ranks_any(ebb_context *ctx, int *flag);
+/* Waits for the others and ends MPI if begin started it; before the context is freed. Does nothing without begin.
+ * Fails when the connection was lost: then only ebb_ranks_abort is left. */
+EBB_API ebb_status ebb_ranks_end(ebb_context *ctx);
+/* Ends all ranks at once, this process included, with that exit code (MPI_Abort). */
+EBB_API void ebb_ranks_abort(ebb_context *ctx, int code);
+
 /* ---- models and sampling ------------------------------------------------------------------- */
 EBB_API ebb_status ebb_model_load(ebb_context *ctx, const char *path, ebb_model **out);
 EBB_API void ebb_model_free(ebb_model *model);

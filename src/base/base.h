@@ -22,6 +22,7 @@ struct ebb_context {
     const ebb_kernels *kernels;    /* table of that ISA */
     ebb_backend_choice backend;    /* EBB_BACKEND: auto, own or onednn */
     char warning[512];             /* about the options: threads, binding; "" when there is none */
+    struct ebb_dist *dist;         /* other processes that train with this one (train/dist.h), NULL: none */
 };
 
 /* Records message and status on the context and returns the status. */

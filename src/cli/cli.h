@@ -22,6 +22,7 @@ typedef struct cli_command {
     const char *examples;                        /* lines for --help */
     int (*run)(const struct cli_command *self, int argc, const char **argv);
     void (*more_help)(FILE *out);                /* NULL: none */
+    bool shared;                                 /* the processes that mpirun starts do it together */
 } cli_command;
 
 extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_check, cli_recipes;
@@ -56,6 +57,8 @@ int cli_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2))
 int cli_fail_context(const ebb_context *ctx, ebb_status status);
 /* A context with --threads, or NULL with *code set. */
 ebb_context *cli_context(int *code);
+/* What the context warns of, if anything. */
+void cli_warn(const ebb_context *ctx);
 /* Parses and frees what the library returned; NULL with a message when it is not JSON. */
 json_t *cli_json_take(char *text);
 /* For --help: name and help of each entry of a list of the library. */
@@ -76,8 +79,17 @@ void cli_progress_end(void);
 const char *cli_duration(double seconds, char buffer[32]);
 double cli_seconds(void);
 
+/* ---- ranks.c ----------------------------------------------------------------------------------- */
+/* Joins the other processes, if mpirun started some; false: the message was printed and *code is set. From then
+ * on only rank 0 prints. */
+bool cli_ranks_begin(ebb_context *ctx, int *code);
+/* The exit code of this process when the work ended with `code`. */
+int cli_ranks_end(ebb_context *ctx, int code);
+/* Whether this process speaks for all. */
+bool cli_speaks(void);
+
 /* ---- stop.c ------------------------------------------------------------------------------------ */
-/* From now on the first SIGINT, SIGTERM or SIGHUP only sets a flag; a second one ends the program. */
+/* From now on the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 only sets a flag; a second one ends the program. */
 void cli_stop_catch(void);
 bool cli_stopped(void);
 

@@ -124,6 +124,7 @@ ebb_recipe *cli_recipe_read(ebb_context *ctx, const cli_line *line, const char *
     ebb_status status = ebb_recipe_load(ctx, name, &recipe);
     for (; status == EBB_OK && i < line->count; i++)
         status = ebb_recipe_set(ctx, recipe, line->rest[i]);
+    status = ebb_ranks_agree(ctx, status);
     if (status == EBB_OK)
         return recipe;
     *code = cli_fail_context(ctx, status);
@@ -138,8 +139,10 @@ int cli_run(const cli_command *self, const struct poptOption *options, int argc,
     int code;
     if (read_line(&line, self, options, argc, argv, &code) && (!check || (code = check(&line)) == CLI_OK)) {
         ebb_context *ctx = cli_context(&code);
-        if (ctx)
-            code = work(ctx, &line);
+        if (ctx && (!self->shared || cli_ranks_begin(ctx, &code))) {
+            cli_warn(ctx);
+            code = cli_ranks_end(ctx, work(ctx, &line));
+        }
         ebb_context_free(ctx);
     }
     free_line(&line);

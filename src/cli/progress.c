@@ -22,7 +22,7 @@ void cli_progress(bool last, const char *format, ...)
 {
     bool terminal = isatty(STDERR_FILENO);
     double now = cli_seconds();
-    if (!last && now - state.printed < (terminal ? 0.1 : 3.0))
+    if (!cli_speaks() || (!last && now - state.printed < (terminal ? 0.1 : 3.0)))
         return;
     state.printed = now;
     va_list args;

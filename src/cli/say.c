@@ -10,6 +10,8 @@
 
 static void complain(const char *format, va_list args)
 {
+    if (!cli_speaks())
+        return;
     cli_progress_end();
     fputs("ebb: ", stderr);
     vfprintf(stderr, format, args);
@@ -46,13 +48,17 @@ ebb_context *cli_context(int *code)
     ebb_context_options options = {.size = sizeof options, .threads = cli_common.threads, .bind = cli_common.bind};
     ebb_context *ctx = NULL;
     ebb_status status = ebb_context_create(&options, &ctx);
-    if (status == EBB_OK && ebb_warning(ctx)[0])
-        cli_fail("warning: %s", ebb_warning(ctx));
     if (status == EBB_OK)
         return ctx;
     *code = cli_fail_context(ctx, status);
     ebb_context_free(ctx);
     return NULL;
+}
+
+void cli_warn(const ebb_context *ctx)
+{
+    if (ebb_warning(ctx)[0])
+        cli_fail("warning: %s", ebb_warning(ctx));
 }
 
 json_t *cli_json_take(char *text)
@@ -67,6 +73,8 @@ json_t *cli_json_take(char *text)
 
 void cli_json_print(const json_t *json)
 {
+    if (!cli_speaks())
+        return;
     json_dumpf(json, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
     putchar('\n');
 }

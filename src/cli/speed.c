@@ -90,7 +90,7 @@ static int speed(ebb_context *ctx, const cli_line *line)
         code = CLI_ERROR;
     else if (cli_common.json)
         cli_json_print(json);
-    else
+    else if (cli_speaks())
         show(json);
     json_decref(json);
     ebb_recipe_free(recipe);
@@ -110,4 +110,5 @@ const cli_command cli_speed = {
                 "  ebb speed unet-s --eval --batch 16 --profile\n"
                 "  ebb speed unet-s --sample --batch 64 sample.sampler=ddim sample.steps=50\n",
     .run = run,
+    .shared = true,
 };

@@ -52,14 +52,17 @@ static ebb_status announce(ebb_trainer *trainer)
     char *text;
     ebb_status status = ebb_trainer_about(trainer, &text);
     json_t *about = status == EBB_OK ? cli_json_take(text) : NULL;
-    if (about)
+    char ranks[32] = "";
+    if (whole(about, "ranks") > 1)
+        snprintf(ranks, sizeof ranks, "a rank, %lld ranks x ", (long long)whole(about, "ranks"));
+    if (about && cli_speaks())
         fprintf(stderr, "%s: %.3g million parameters, %lld pictures %lldx%lldx%lld, batch %lld, "
-                "at most %.0f MB beside code and libraries, %lld threads, %s\n",
+                "at most %.0f MB beside code and libraries, %s%lld threads, %s\n",
                 json_string_value(json_object_get(about, "recipe")),
                 1e-6 * (double)whole(about, "parameters"), (long long)whole(about, "pictures"),
                 (long long)whole(about, "height"), (long long)whole(about, "width"),
                 (long long)whole(about, "channels"), (long long)whole(about, "batch"),
-                1e-6 * (double)whole(about, "memory_bytes"), (long long)whole(about, "threads"),
+                1e-6 * (double)whole(about, "memory_bytes"), ranks, (long long)whole(about, "threads"),
                 json_string_value(json_object_get(about, "cpu")));
     json_decref(about);
     return status;
@@ -68,12 +71,16 @@ static ebb_status announce(ebb_trainer *trainer)
 static int train(ebb_context *ctx, ebb_trainer *trainer, const char *dir)
 {
     ebb_train_report report = {.size = sizeof report};
-    ebb_status status = announce(trainer);
+    ebb_status status = ebb_ranks_agree(ctx, announce(trainer));
+    int stopped = 0;
     cli_stop_catch();
-    while (status == EBB_OK && !report.done && !cli_stopped()) {
+    while (status == EBB_OK && !report.done && !stopped) {
         status = ebb_trainer_step(trainer, &report);
         if (status == EBB_OK)
             report_progress(&report, report.done);
+        stopped = cli_stopped();
+        if (status == EBB_OK)
+            status = ebb_ranks_any(ctx, &stopped);
     }
     bool interrupted = status == EBB_OK && !report.done;
     if (interrupted) {
@@ -82,7 +89,8 @@ static int train(ebb_context *ctx, ebb_trainer *trainer, const char *dir)
     }
     if (status != EBB_OK)
         return cli_fail_context(ctx, status);
-    report_end(&report, dir, interrupted);
+    if (cli_speaks())
+        report_end(&report, dir, interrupted);
     return interrupted ? CLI_INTERRUPTED : CLI_OK;
 }
 
@@ -135,7 +143,9 @@ const cli_command cli_train = {
     .name = "train",
     .summary = "trains a model by a recipe",
     .arguments = "[RECIPE] [key=value ...] -o DIR",
-    .examples = "  ebb train digits train.steps=500 -o runs/digits\n  ebb train --resume runs/digits\n",
+    .examples = "  ebb train digits train.steps=500 -o runs/digits\n  ebb train --resume runs/digits\n"
+                "  mpirun -n 2 ebb train unet-s -o runs/s\n",
     .run = run,
     .more_help = more_help,
+    .shared = true,
 };

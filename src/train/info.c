@@ -48,15 +48,20 @@ static ebb_status cpu_info(ebb_context *ctx, char **json)
 #else
     bool onednn = false;
 #endif
+#ifdef EBB_HAVE_MPI
+    bool mpi = true;
+#else
+    bool mpi = false;
+#endif
     static const char *const binds[] = {"none", "domain", "core"};
     ebb_topology m;
     ebb_par_machine(&m);
     const char *bind = ebb_par_bound_by_openmp() ? "OpenMP" : binds[ebb_par_binding()];
-    json_t *info = json_pack("{s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:s, s:s, s:o, s:s, s:b, s:o, s:o}", "kind", "cpu",
+    json_t *info = json_pack("{s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:s, s:s, s:o, s:s, s:b, s:b, s:o, s:o}", "kind", "cpu",
                              "version", EBB_VERSION, "sockets", m.sockets, "cores", m.cores, "processors", m.cpus,
                              "quota", m.quota > 0 ? json_real(m.quota) : json_null(), "threads", ctx->threads, "bind",
                              bind, "kernels", ebb_isa_name(ctx->isa), "available", isa_list(), "backend",
-                             ebb_backend_choice_name(ctx), "onednn", onednn, "domains", domain_list(&m), "caches",
+                             ebb_backend_choice_name(ctx), "onednn", onednn, "mpi", mpi, "domains", domain_list(&m), "caches",
                              cache_list(&m));
     return ebb_report_text(ctx, info, json);
 }

@@ -7,12 +7,16 @@
  *
  * Chunks: each chunk of the gradient has a tree of its own, and a walker adds a chunk as soon as the plan
  * has completed it, while it goes on with the others. The plan completes them from the last to the first:
- * parameters are listed in the order of the forward walk.
+ * parameters are listed in the order of the forward walk. What one rank has summed is offered to the others
+ * there and then.
  *
  * Buffers: a worker takes a buffer before it takes a shard. Then, should all workers wait for a buffer,
  * no shard is half done: the finished ones are 0..m-1, which leaves at most log2(count) partial sums.
  * With more buffers than that one is free, so they cannot all wait; nor can they where every shard has one.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "train/shards.h"
 
 static int log2_up(int64_t n)
@@ -56,7 +60,7 @@ static ebb_status make_buffers(ebb_context *ctx, ebb_shards *s)
     if (s->nbuffers > s->count)
         s->nbuffers = (int)s->count;
     s->nodes = s->count + 64;
-    EBB_TRY(ebb_alloc(ctx, (void **)&s->loss, (size_t)s->count, sizeof *s->loss, "losses of the shards"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&s->loss, (size_t)(s->batch / s->size), sizeof *s->loss, "losses of the shards"));
     EBB_TRY(ebb_alloc(ctx, (void **)&s->held, (size_t)s->nbuffers, sizeof *s->held, "gradient buffers"));
     EBB_TRY(ebb_alloc(ctx, (void **)&s->waiting, (size_t)s->nodes * (size_t)s->params->chunks, sizeof *s->waiting,
                       "sum of the gradients"));
@@ -66,19 +70,51 @@ static ebb_status make_buffers(ebb_context *ctx, ebb_shards *s)
                      (size_t)s->params->length * sizeof(float), "gradients");
 }
 
+static ebb_status cannot_divide(ebb_context *ctx, const ebb_shards *s, int64_t shards, int64_t odd)
+{
+    char counts[256] = "";
+    int64_t ranks = ebb_ranks_of(ctx), batch = s->size * ranks;
+    for (int64_t n = odd; n <= shards && strlen(counts) < sizeof counts - 24; n *= 2)
+        snprintf(counts + strlen(counts), 24, "%s%lld", n > odd ? ", " : "", (long long)n);
+    while (batch < s->batch)
+        batch *= 2;
+    return ebb_fail(ctx, EBB_E_ARGUMENT, "train.batch=%lld in shards of train.shard=%lld makes %lld shards, of which "
+                    "%lld ranks cannot take a power of two each: ranks that can are %s; or use train.batch=%lld",
+                    (long long)s->batch, (long long)s->size, (long long)shards, (long long)ranks, counts,
+                    (long long)batch);
+}
+
+/* Each rank takes as many shards as a whole subtree has: any number if it is alone, else a power of two. */
+static ebb_status divide(ebb_context *ctx, ebb_shards *s)
+{
+    int64_t shards = s->batch / s->size, ranks = ebb_ranks_of(ctx), odd = shards;
+    while (odd % 2 == 0)
+        odd /= 2;
+    if (ranks > 1 && (shards % ranks != 0 || ranks % odd != 0))
+        return cannot_divide(ctx, s, shards, odd);
+    s->count = shards / ranks;
+    s->first = ranks > 1 ? s->count * ctx->dist->rank : 0;
+    return EBB_OK;
+}
+
+static ebb_status make(ebb_context *ctx, const ebb_network *net, bool fast_conv, ebb_shards *s)
+{
+    ebb_graph *g;
+    EBB_TRY(divide(ctx, s));
+    s->workers = s->count < ctx->threads ? (int)s->count : ctx->threads;
+    EBB_TRY(ebb_graph_create(ctx, &g));
+    ebb_status status = make_plan(ctx, net, g, fast_conv, s);
+    ebb_graph_free(g);
+    EBB_TRY(status);
+    EBB_TRY(make_buffers(ctx, s));
+    return ebb_exchange_create(ctx, s->params, &s->exchange);
+}
+
 ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
                              int64_t batch, int64_t size, bool fast_conv, ebb_shards *out)
 {
-    ebb_graph *g;
-    int64_t count = batch / size;
-    *out = (ebb_shards){
-        .ctx = ctx, .params = params, .batch = batch, .size = size, .count = count, .result = -1};
-    out->workers = count < ctx->threads ? (int)count : ctx->threads;
-    EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_status status = make_plan(ctx, net, g, fast_conv, out);
-    ebb_graph_free(g);
-    if (status == EBB_OK)
-        status = make_buffers(ctx, out);
+    *out = (ebb_shards){.ctx = ctx, .params = params, .batch = batch, .size = size, .result = -1};
+    ebb_status status = make(ctx, net, fast_conv, out);
     if (status != EBB_OK)
         ebb_shards_free(out);
     return status;
@@ -86,6 +122,7 @@ ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb
 
 void ebb_shards_free(ebb_shards *s)
 {
+    ebb_exchange_free(s->exchange);
     ebb_plan_free(s->plan);
     ebb_free(s->loss);
     ebb_free(s->held);
@@ -143,13 +180,15 @@ static void add_up(ebb_shards *s, int chunk, int64_t i, int buffer)
         }
         row += (width + 1) / 2;
     }
+    if (s->exchange != NULL)
+        ebb_exchange_offer(s->exchange, chunk, chunk_at(s, buffer, chunk));
 }
 
 static ebb_shard_inputs inputs_of(ebb_shards *s, int worker, int64_t shard)
 {
     ebb_plan *plan = s->plan;
     return (ebb_shard_inputs){
-        .first = shard * s->size,
+        .first = (s->first + shard) * s->size,
         .n = s->size,
         .x0 = ebb_plan_input(plan, worker, "x0"),
         .noise = ebb_plan_input(plan, worker, "noise"),
@@ -166,6 +205,17 @@ typedef struct shard_job {
     void *arg;
 } shard_job;
 
+/* Steps at..end-1 of the plan; what is on its way to other ranks moves on between them. */
+static void walk_to(ebb_shards *s, int32_t at, int32_t end, int worker)
+{
+    if (s->exchange == NULL)
+        ebb_plan_run_part(s->plan, worker, at, end);
+    for (; s->exchange != NULL && at < end; at++) {
+        ebb_plan_run_part(s->plan, worker, at, at + 1);
+        ebb_exchange_poll(s->exchange);
+    }
+}
+
 /* The whole plan; chunks of the gradient go into their sums on the way. */
 static void walk(ebb_shards *s, int64_t shard, int buffer, int worker)
 {
@@ -173,12 +223,12 @@ static void walk(ebb_shards *s, int64_t shard, int buffer, int worker)
     for (int c = s->params->chunks - 1; c >= 0; c--) {
         int32_t end = s->complete[c] + 1;
         if (end > at) {
-            ebb_plan_run_part(s->plan, worker, at, end);
+            walk_to(s, at, end, worker);
             at = end;
         }
         add_up(s, c, shard, buffer);
     }
-    ebb_plan_run_part(s->plan, worker, at, ebb_plan_run_steps(s->plan));
+    walk_to(s, at, ebb_plan_run_steps(s->plan), worker);
 }
 
 static void run_shard(void *arg, int64_t item, int worker)
@@ -195,7 +245,25 @@ static void run_shard(void *arg, int64_t item, int worker)
     for (int i = 0; i < s->params->count; i++)
         ebb_plan_bind_output(s->plan, worker, i + 1, buffer_at(s, buffer) + s->params->at[i].offset);
     walk(s, shard, buffer, worker);
-    s->loss[shard] = *ebb_plan_output(s->plan, worker, 0);
+    s->loss[s->first + shard] = *ebb_plan_output(s->plan, worker, 0);
+}
+
+static void finish(void *arg, int64_t item, int worker)
+{
+    ebb_shards *s = arg;
+    (void)item, (void)worker;
+    s->status = ebb_exchange_finish(s->exchange);
+}
+
+/* Gradients and losses of the others. */
+static ebb_status exchange(ebb_shards *s)
+{
+    if (s->exchange == NULL)
+        return ebb_plan_check(s->plan);
+    ebb_par_for(1, 1, finish, s);
+    EBB_TRY(s->status);
+    EBB_TRY(s->ctx->dist->share(s->ctx, s->loss, (size_t)s->count * sizeof *s->loss));
+    return ebb_ranks_agree(s->ctx, ebb_plan_check(s->plan));
 }
 
 ebb_status ebb_shards_run(ebb_shards *s, ebb_shard_fill fill, void *arg, double *loss, float **gradient)
@@ -205,9 +273,10 @@ ebb_status ebb_shards_run(ebb_shards *s, ebb_shard_fill fill, void *arg, double 
         atomic_store(&s->held[s->result], 0);
     atomic_store(&s->next, 0);
     ebb_par_for(s->workers, s->count, run_shard, &job);
+    EBB_TRY(exchange(s));
     *loss = 0;
-    for (int64_t i = 0; i < s->count; i++)
+    for (int64_t i = 0; i < s->batch / s->size; i++)
         *loss += s->loss[i];
     *gradient = buffer_at(s, s->result);
-    return ebb_plan_check(s->plan);
+    return EBB_OK;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/dist.h"
 #include "train/learner.h"
 #include "train/profile.h"
 #include "train/speed.h"
@@ -32,11 +33,13 @@ ebb_status ebb_timing_run(ebb_timing *t)
     if (t->profile)
         EBB_TRY(ebb_plan_profile(t->plan));
     double start = ebb_seconds(), last = start;
-    while (t->steps < STEPS_MAX && (t->steps < t->steps_min || last - start < t->seconds_min)) {
+    for (int more = 1; more && t->steps < STEPS_MAX;) {
         EBB_TRY(t->step(t->self));
         double now = ebb_seconds();
         t->seconds[t->steps++] = now - last;
         last = now;
+        more = t->steps < t->steps_min || last - start < t->seconds_min;
+        EBB_TRY(ebb_ranks_any(t->ctx, &more));
     }
     qsort(t->seconds, (size_t)t->steps, sizeof *t->seconds, compare);
     return t->profile ? ebb_profile_report(t->ctx, t->plan, last - start, t->workers, &t->report) : EBB_OK;
@@ -54,15 +57,18 @@ static ebb_status measure_training(ebb_context *ctx, const ebb_recipe *r, ebb_ti
 {
     ebb_dataset data;
     ebb_learner learner;
-    EBB_TRY(ebb_recipe_dataset(ctx, r, &data));
-    ebb_status status = ebb_learner_create(ctx, r, &data, &learner);
+    ebb_status made = ebb_recipe_dataset(ctx, r, &data);
+    if (made == EBB_OK)
+        made = ebb_learner_create(ctx, r, &data, &learner);
+    ebb_status status = ebb_ranks_agree(ctx, made);
     if (status == EBB_OK) {
         t->step = train_step;
         t->self = &learner;
         t->plan = learner.shards.plan;
         status = ebb_timing_run(t);
-        ebb_learner_free(&learner);
     }
+    if (made == EBB_OK)
+        ebb_learner_free(&learner);
     ebb_dataset_free(&data);
     return status;
 }
@@ -178,7 +184,12 @@ static ebb_status adapt(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options
     snprintf(r->data_kind, sizeof r->data_kind, "synthetic");
     r->data_limit = r->train_batch > SYNTHETIC_MIN ? r->train_batch : SYNTHETIC_MIN;
     r->train_steps = UINT32_MAX;
-    return o->eval || o->sample ? EBB_OK : ebb_recipe_check(ctx, r);
+    if (!o->eval && !o->sample)
+        return ebb_recipe_check(ctx, r);
+    if (ebb_ranks_of(ctx) > 1)
+        return ebb_fail(ctx, EBB_E_UNSUPPORTED, "only training is shared by several ranks: measure evaluation and "
+                        "sampling without mpirun");
+    return EBB_OK;
 }
 
 static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_options *o, const ebb_timing *t,
@@ -188,12 +199,12 @@ static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_opt
     if (t->steps % 2 == 0)
         median = 0.5 * (median + t->seconds[t->steps / 2 - 1]);
     json_t *report = json_pack(
-        "{s:s, s:s, s:f, s:f, s:f, s:i, s:I, s:I, s:i, s:s, s:s, s:s}", "recipe", r->about_name, "mode",
+        "{s:s, s:s, s:f, s:f, s:f, s:i, s:I, s:I, s:i, s:i, s:s, s:s, s:s}", "recipe", r->about_name, "mode",
         o->sample ? "sample" : o->eval ? "eval" : "train", "images_per_second", batch / median, "min",
         batch / t->seconds[t->steps - 1], "max", batch / t->seconds[0], "steps", t->steps, "batch",
         (json_int_t)r->train_batch, "shard",
         (json_int_t)(o->eval ? ebb_eval_shard(r->train_batch, r->train_shard, ctx->threads) : r->train_shard),
-        "threads", ctx->threads, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
+        "ranks", ebb_ranks_of(ctx), "threads", ctx->threads, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
         ebb_isa_name(ctx->isa));
     if (report != NULL && o->sample) {
         json_object_del(report, "shard");
@@ -214,11 +225,14 @@ static ebb_status run(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options *
                     .seconds_min = o->seconds > 0 ? o->seconds : SECONDS_DEFAULT,
                     .profile = o->profile != 0,
                     .workers = ctx->threads};
-    EBB_TRY(adapt(ctx, r, o));
-    EBB_TRY(ebb_alloc(ctx, (void **)&t.seconds, STEPS_MAX, sizeof *t.seconds, "times of the steps"));
-    ebb_status status = o->sample ? ebb_speed_sampling(ctx, r, &t)
-                        : o->eval ? measure_evaluation(ctx, r, &t)
-                                  : measure_training(ctx, r, &t);
+    ebb_status status = adapt(ctx, r, o);
+    if (status == EBB_OK)
+        status = ebb_alloc(ctx, (void **)&t.seconds, STEPS_MAX, sizeof *t.seconds, "times of the steps");
+    status = ebb_ranks_agree(ctx, status);
+    if (status == EBB_OK)
+        status = o->sample ? ebb_speed_sampling(ctx, r, &t)
+                 : o->eval ? measure_evaluation(ctx, r, &t)
+                           : measure_training(ctx, r, &t);
     if (status == EBB_OK)
         status = say(ctx, r, o, &t, json);
     json_decref(t.report);

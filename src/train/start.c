@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "train/dist.h"
 #include "train/report.h"
 #include "train/trainer.h"
 
@@ -59,6 +60,29 @@ static ebb_status build(ebb_trainer *t)
     return EBB_OK;
 }
 
+/* Ranks that began with different things would end with nonsense. `mine`: how it went on this one. */
+static ebb_status agree_on_start(ebb_trainer *t, ebb_status mine)
+{
+    const ebb_dataset *data = &t->data;
+    const ebb_learner *l = &t->learner;
+    char *recipe = NULL;
+    if (ebb_ranks_of(t->ctx) == 1)
+        return mine;
+    if (mine == EBB_OK)
+        mine = ebb_recipe_text(t->ctx, t->recipe, &recipe);
+    EBB_TRY(ebb_ranks_agree(t->ctx, mine));
+    uint64_t keys = ebb_hash(ebb_hash(0, EBB_VERSION, sizeof EBB_VERSION), recipe, strlen(recipe));
+    ebb_text_free(recipe);
+    EBB_TRY(ebb_ranks_same(t->ctx, keys, "versions of ebb or recipes"));
+    size_t numbers = (size_t)(data->n * data->numbers);
+    uint64_t pictures = data->bytes ? ebb_hash(0, data->bytes, numbers) : ebb_hash(0, data->values, numbers * 4);
+    if (data->labels != NULL)
+        pictures = ebb_hash(pictures, data->labels, (size_t)data->n * sizeof *data->labels);
+    EBB_TRY(ebb_ranks_same(t->ctx, pictures, "data"));
+    uint64_t weights = ebb_hash((uint64_t)l->step, l->blocks.p, 4 * (size_t)l->params.length * sizeof(float));
+    return ebb_ranks_same(t->ctx, weights, "checkpoints");
+}
+
 static ebb_status prepare_directory(ebb_trainer *t)
 {
     char **names;
@@ -92,16 +116,18 @@ static ebb_status begin(ebb_trainer *t, const ebb_recipe *recipe, ebb_mem_stats 
 {
     EBB_TRY(ebb_recipe_copy(t->ctx, recipe, &t->recipe));
     EBB_TRY(build(t));
-    EBB_TRY(measure_memory(t, before));
-    /* Last, so that a recipe with a mistake leaves no directory behind. */
-    return prepare_directory(t);
+    return measure_memory(t, before);
 }
 
 ebb_status ebb_trainer_create(ebb_context *ctx, const ebb_recipe *recipe, const char *dir, ebb_trainer **out)
 {
     ebb_mem_stats before = ebb_mem_read();
-    EBB_TRY(allocate(ctx, dir, out));
-    ebb_status status = begin(*out, recipe, before);
+    ebb_status status = ebb_ranks_agree(ctx, allocate(ctx, dir, out));
+    if (status == EBB_OK)
+        status = agree_on_start(*out, begin(*out, recipe, before));
+    /* Last, so that a recipe with a mistake leaves no directory behind. */
+    if (status == EBB_OK)
+        status = ebb_ranks_agree(ctx, ebb_rank_first(ctx) ? prepare_directory(*out) : EBB_OK);
     if (status != EBB_OK) {
         ebb_trainer_free(*out);
         *out = NULL;
@@ -140,18 +166,27 @@ static ebb_status resume(ebb_trainer *t, ebb_mem_stats before)
     ebb_status status = restore(t, &st);
     ebb_st_free(&st);
     EBB_TRY(status);
+    return measure_memory(t, before);
+}
+
+static ebb_status resume_log(ebb_trainer *t)
+{
+    char path[EBB_PATH_MAX];
     EBB_TRY(ebb_trainer_path(t, "log.jsonl", path));
     EBB_TRY(ebb_runlog_trim(t->ctx, path, t->learner.step, &t->seconds));
     t->logged_step = t->learner.step;
     t->logged_seconds = t->seconds;
-    return measure_memory(t, before);
+    return EBB_OK;
 }
 
 ebb_status ebb_trainer_resume(ebb_context *ctx, const char *dir, ebb_trainer **out)
 {
     ebb_mem_stats before = ebb_mem_read();
-    EBB_TRY(allocate(ctx, dir, out));
-    ebb_status status = resume(*out, before);
+    ebb_status status = ebb_ranks_agree(ctx, allocate(ctx, dir, out));
+    if (status == EBB_OK)
+        status = agree_on_start(*out, resume(*out, before));
+    if (status == EBB_OK)
+        status = ebb_ranks_agree(ctx, ebb_rank_first(ctx) ? resume_log(*out) : EBB_OK);
     if (status != EBB_OK) {
         ebb_trainer_free(*out);
         *out = NULL;
@@ -165,9 +200,9 @@ ebb_status ebb_trainer_about(ebb_trainer *t, char **json)
 {
     const ebb_recipe *r = t->recipe;
     json_t *about = json_pack(
-        "{s:s, s:I, s:I, s:i, s:s, s:s, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "recipe", r->about_name,
-        "parameters", (json_int_t)t->learner.params.numbers, "memory_bytes", (json_int_t)t->memory, "threads",
-        t->ctx->threads, "cpu", ebb_isa_name(t->ctx->isa), "backend", ebb_backend_choice_name(t->ctx),
+        "{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "recipe", r->about_name,
+        "parameters", (json_int_t)t->learner.params.numbers, "memory_bytes", (json_int_t)t->memory, "ranks",
+        ebb_ranks_of(t->ctx), "threads", t->ctx->threads, "cpu", ebb_isa_name(t->ctx->isa), "backend", ebb_backend_choice_name(t->ctx),
         "pictures", (json_int_t)t->data.n, "height", t->data.height, "width", t->data.width, "channels",
         t->data.channels, "batch", (json_int_t)r->train_batch, "shard", (json_int_t)r->train_shard, "step",
         (json_int_t)t->learner.step, "steps", (json_int_t)r->train_steps);

@@ -1,10 +1,12 @@
 /* trainer.c: one step after the other, with the log lines, grids and checkpoints that fall due.
  *
  * Files are written in an order that a crash cannot harm: the model before the checkpoint, so that the
- * checkpoint, from which a run resumes, is never ahead of what it stands for.
+ * checkpoint, from which a run resumes, is never ahead of what it stands for. Of several ranks the first writes
+ * them; the others hear whether it could.
  */
 #include <stdio.h>
 
+#include "train/dist.h"
 #include "train/trainer.h"
 
 #define MEAN_KEEP 0.99 /* of the mean loss: about 100 steps */
@@ -15,20 +17,25 @@ static bool due(int64_t step, int64_t every, int64_t last)
     return step == last || (every > 0 && step % every == 0);
 }
 
-ebb_status ebb_trainer_save(ebb_trainer *t)
+static ebb_status save(ebb_trainer *t)
 {
     char path[EBB_PATH_MAX];
     ebb_progress progress = {t->learner.step, t->loss_mean};
     /* The gradient buffers are idle between steps. */
     float *stage = t->learner.shards.buffers;
-    if (t->diverged)
-        return ebb_fail(t->ctx, EBB_E_NUMERIC, "%s: the run has diverged: its last checkpoint stays as it is",
-                        t->dir);
     EBB_TRY(ebb_trainer_path(t, "model.safetensors", path));
     t->average->step = t->learner.step;
     EBB_TRY(ebb_model_save(t->average, path, stage));
     EBB_TRY(ebb_trainer_path(t, "checkpoint.safetensors", path));
     return ebb_checkpoint_save(&t->learner, path, &progress, stage);
+}
+
+ebb_status ebb_trainer_save(ebb_trainer *t)
+{
+    if (t->diverged)
+        return ebb_fail(t->ctx, EBB_E_NUMERIC, "%s: the run has diverged: its last checkpoint stays as it is",
+                        t->dir);
+    return ebb_ranks_agree(t->ctx, ebb_rank_first(t->ctx) ? save(t) : EBB_OK);
 }
 
 static ebb_status write_log(ebb_trainer *t, const ebb_train_report *report)
@@ -51,18 +58,34 @@ static ebb_status write_log(ebb_trainer *t, const ebb_train_report *report)
     return ebb_runlog_append(t->ctx, path, &line);
 }
 
-static ebb_status write_due(ebb_trainer *t, ebb_train_report *report)
+/* What falls due after a step. */
+enum { LOG = 1, GRID = 2, SAVE = 4 };
+
+static int due_now(const ebb_trainer *t)
 {
     const ebb_recipe *r = t->recipe;
     int64_t step = t->learner.step, last = r->train_steps;
-    if (due(step, r->train_log_every, last))
+    return (due(step, r->train_log_every, last) ? LOG : 0) |
+           (ebb_trainer_has_grid(t) && due(step, r->train_sample_every, last) ? GRID : 0) |
+           (due(step, r->train_save_every, last) ? SAVE : 0);
+}
+
+static ebb_status write_files(ebb_trainer *t, int what, const ebb_train_report *report)
+{
+    if (what & LOG)
         EBB_TRY(write_log(t, report));
-    if (ebb_trainer_has_grid(t) && due(step, r->train_sample_every, last))
+    if (what & GRID)
         EBB_TRY(ebb_trainer_grid(t));
-    if (due(step, r->train_save_every, last)) {
-        EBB_TRY(ebb_trainer_save(t));
-        report->saved = 1;
-    }
+    return what & SAVE ? save(t) : EBB_OK;
+}
+
+static ebb_status write_due(ebb_trainer *t, ebb_train_report *report)
+{
+    int what = due_now(t);
+    if (what == 0)
+        return EBB_OK;
+    EBB_TRY(ebb_ranks_agree(t->ctx, ebb_rank_first(t->ctx) ? write_files(t, what, report) : EBB_OK));
+    report->saved = (what & SAVE) != 0;
     return EBB_OK;
 }
 

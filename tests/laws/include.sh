@@ -19,6 +19,7 @@ BEGIN {
     home["png"] = "format";          home["zlib"] = "format"
     home["jansson"] = "format train cli src/plan/show.c"
     home["popt"] = "cli";            home["oneapi/dnnl"] = "src/backend/onednn.c src/backend/dnx.h"
+    home["mpi.h"] = "src/train/dist.c"
     home["Random123/"] = "base check simd"
     home["immintrin"] = "simd base"; home["arm_neon"] = "simd";  home["cpuid"] = "simd"
     home["fcntl"] = "base cli";      home["sys/stat"] = "base cli"; home["unistd"] = "base check cli"
