@@ -134,7 +134,7 @@ enum { CHANNELS = 64, GROUPS = 32 };
 static void norm(bench_work *w, size_t budget, int pictures, bool bf16)
 {
     size_t size = bf16 ? sizeof(ebb_bf16) : sizeof(float), pixels = budget / size / (size_t)pictures / CHANNELS;
-    w->norm = (ebb_norm_shape){(int)pixels, CHANNELS, GROUPS, 1e-5f, true};
+    w->norm = (ebb_norm_shape){(int)pixels, CHANNELS, GROUPS, 1e-5f, true, 0};
     w->n = pixels * CHANNELS;
     for (int i = 0; i < pictures; i++)
         bf16 ? (void)case_bf16s(w, w->n) : (void)case_floats(w, w->n);

@@ -50,7 +50,7 @@ VEC void sum_pixels(const int vectors, const strip *t, channels *sum, const pixe
     vf chain[STRIP], s[STRIP];
     EACH_VECTOR(chain[v] = vf_zero());
     x += t->c;
-    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels) {
+    for (int p = 0; p < t->s->pixels; p++, x += t->stride) {
         EACH_UNIT(
             vf a[UNIT];
             unit_load(vectors, t, a, x + u * VW);
@@ -68,7 +68,7 @@ VEC void sum_squares(const int vectors, const strip *t, channels *sum, const pai
     EACH_VECTOR(chain[v] = vf_zero());
     find_centre(vectors, t, c, &stats->first, shift);
     x += t->c;
-    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels) {
+    for (int p = 0; p < t->s->pixels; p++, x += t->stride) {
         EACH_UNIT(
             vf a[UNIT];
             unit_load(vectors, t, a, x + u * VW);
@@ -130,7 +130,7 @@ VEC void apply(const int vectors, const strip *t, const bool silu, const forward
     find_coefficients(vectors, t, &k, stats, f->shift, f->gamma, f->beta);
     const pixel *x = f->x + t->c;
     pixel *y = f->y + t->c;
-    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, y += t->s->channels) {
+    for (int p = 0; p < t->s->pixels; p++, x += t->stride, y += t->stride) {
         EACH_UNIT(
             vf a[UNIT];
             unit_load(vectors, t, a, x + u * VW);
@@ -185,7 +185,7 @@ static dz_place find_place(const adjoint *a, const strip *t, size_t begin, size_
     return (dz_place){a->dz + (t->c - begin), end - begin};
 #else
     (void)begin, (void)end;
-    return (dz_place){a->dx + t->c, (size_t)a->s->channels};
+    return (dz_place){a->dx + t->c, t->stride};
 #endif
 }
 
@@ -225,7 +225,7 @@ VEC void find_dz(const int vectors, const strip *t, const bool silu, const adjoi
     find_coefficients(vectors, t, &k, stats, a->shift, a->gamma, a->beta);
     EACH_VECTOR(total[v] = moment[v] = vf_zero());
     const pixel *x = a->x + t->c, *dy = a->dy + t->c;
-    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dy += t->s->channels, dz.at += dz.stride) {
+    for (int p = 0; p < t->s->pixels; p++, x += t->stride, dy += t->stride, dz.at += dz.stride) {
         EACH_UNIT(
             vf b[UNIT]; vf z[UNIT];
             unit_load(vectors, t, b, x + u * VW);
@@ -284,7 +284,7 @@ VEC void find_dx(const int vectors, const strip *t, const bool shifted, const ad
     EACH_VECTOR(chain[v] = vf_zero());
     const pixel *x = a->x + t->c;
     pixel *dx = a->dx + t->c;
-    for (int p = 0; p < t->s->pixels; p++, x += t->s->channels, dx += t->s->channels, dz.at += dz.stride) {
+    for (int p = 0; p < t->s->pixels; p++, x += t->stride, dx += t->stride, dz.at += dz.stride) {
         EACH_UNIT(
             vf b[UNIT];
             unit_load(vectors, t, b, x + u * VW);

@@ -41,13 +41,15 @@ typedef struct strip {
     size_t c, lanes;
     int vectors;
     size_t width, group;  /* channels of a group; the group of channel c */
+    size_t stride;        /* numbers from one pixel to the next */
 } strip;
 
 static strip strip_at(const ebb_norm_shape *s, size_t c, size_t end)
 {
     size_t left = end - c, width = (size_t)(s->channels / s->groups);
     int vectors = left >= STRIP_LANES ? STRIP : left >= 2 * VW ? 2 : left >= VW ? 1 : 0;
-    return (strip){s, c, vectors ? (size_t)vectors * VW : left, vectors, width, (size_t)((int)c / (int)width)};
+    return (strip){s, c, vectors ? (size_t)vectors * VW : left, vectors, width, (size_t)((int)c / (int)width),
+                   (size_t)(s->stride ? s->stride : s->channels)};
 }
 
 #define EACH_STRIP(t, s, begin, end) \

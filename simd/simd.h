@@ -33,6 +33,7 @@ typedef struct ebb_norm_shape {
     int pixels, channels, groups;  /* groups divides channels */
     float eps;                     /* added to the variance */
     bool silu;                     /* y = silu(norm(x)) */
+    int stride;                    /* numbers from a pixel to the next, if not as many as channels; else 0 */
 } ebb_norm_shape;
 
 /* One head of attention: nq queries over nk keys of d numbers. Strides in elements from one token to the

@@ -145,8 +145,8 @@ static void check_norm_vjp(const ebb_norm_shape *s)
 static void test_norm(void **state)
 {
     static const ebb_norm_shape shapes[] = {
-        {64, 64, 32, 1e-5f, true}, {49, 6, 2, 1e-3f, false}, {16, 15, 5, 1e-5f, true}, {5, 7, 7, 0.1f, true},
-        {9, 12, 1, 1e-5f, false},
+        {64, 64, 32, 1e-5f, true, 0}, {49, 6, 2, 1e-3f, false, 0}, {16, 15, 5, 1e-5f, true, 0},
+        {5, 7, 7, 0.1f, true, 0}, {9, 12, 1, 1e-5f, false, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -193,7 +193,7 @@ static void assert_narrowed(const ebb_bf16 *got, const float *want, size_t n)
 /* On bfloat16 pictures: exactly what the f32 kernels make of the widened pictures, rounded once. */
 static void test_norm_bf16_is_the_f32_norm_rounded(void **state)
 {
-    static const ebb_norm_shape s = {49, 60, 20, 1e-5f, true};
+    static const ebb_norm_shape s = {49, 60, 20, 1e-5f, true, 0};
     static norm_data d;
     static ebb_bf16 x[MAX], y[MAX], dy[MAX], dx[MAX];
     static float stats[128], dshift[64], dgamma[64], dbeta[64], scratch[2 * MAX];

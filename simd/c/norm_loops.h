@@ -11,11 +11,13 @@
 #include "instances.h"
 #include "scalar.h"
 
+static size_t pixel_stride(const ebb_norm_shape *s) { return (size_t)(s->stride ? s->stride : s->channels); }
+
 static float channel_sum(const ebb_norm_shape *s, const pixel *x)
 {
     float sum = 0.0f;
     for (size_t p = 0; p < (size_t)s->pixels; p++)
-        sum += get(x[p * s->channels]);
+        sum += get(x[p * pixel_stride(s)]);
     return sum;
 }
 
@@ -23,7 +25,7 @@ static float channel_squares(const ebb_norm_shape *s, const pixel *x, float cent
 {
     float sum = 0.0f;
     for (size_t p = 0; p < (size_t)s->pixels; p++) {
-        float d = get(x[p * s->channels]) - centre;
+        float d = get(x[p * pixel_stride(s)]) - centre;
         sum = fmaf(d, d, sum);
     }
     return sum;
@@ -54,7 +56,7 @@ static void norm(const ebb_norm_shape *s, pixel *y, float *stats, const pixel *x
     for (int c = 0; c < s->channels; c++) {
         const float *group = stats + 2 * (c / width);
         float centre = group[0] - shift_of(shift, c), gain = gamma[c] * group[1];
-        for (size_t i = c; i < (size_t)s->pixels * s->channels; i += s->channels) {
+        for (size_t i = c; i < s->pixels * pixel_stride(s); i += pixel_stride(s)) {
             float z = fmaf(get(x[i]) - centre, gain, beta[c]);
             y[i] = put(s->silu ? silu_scalar(z) : z);
         }
@@ -79,7 +81,7 @@ static float dz_at(const channel *k, size_t i, float d)
 static void channel_moments(const channel *k, int c, float sums[2])
 {
     sums[0] = sums[1] = 0.0f;
-    for (size_t i = c; i < (size_t)k->s->pixels * k->s->channels; i += k->s->channels) {
+    for (size_t i = c; i < k->s->pixels * pixel_stride(k->s); i += pixel_stride(k->s)) {
         float d = get(k->x[i]) - k->centre, dz = dz_at(k, i, d);
         sums[0] += dz;
         sums[1] = fmaf(dz, d, sums[1]);
@@ -91,7 +93,7 @@ static void channel_moments(const channel *k, int c, float sums[2])
 static float channel_dx(const channel *k, int c, pixel *dx, float offset, float slope)
 {
     float sum = 0.0f;
-    for (size_t i = c; i < (size_t)k->s->pixels * k->s->channels; i += k->s->channels) {
+    for (size_t i = c; i < k->s->pixels * pixel_stride(k->s); i += pixel_stride(k->s)) {
         float d = get(k->x[i]) - k->centre;
         float out = fmaf(k->gain, dz_at(k, i, d), fmaf(-d, slope, -offset));
         dx[i] = put(out);

@@ -1,5 +1,6 @@
 /* kcheck_norm.c: cases of group normalisation and its adjoint: every small number of channels with each
- * divisor as number of groups, then the widths of networks; with and without SiLU and shift. */
+ * divisor as number of groups, then the widths of networks; with and without SiLU and shift; some as a part of
+ * the channels of wider pictures. */
 #include <string.h>
 
 #include "check/kcheck.h"
@@ -20,7 +21,9 @@ static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *on
                 if (!ebb_kcheck_next(k))
                     continue;
                 int pixels = 1 + (int)ebb_kcheck_below(k, 12);
-                ebb_norm_shape s = {pixels, channels, groups, 1e-5f, ebb_kcheck_below(k, 2)};
+                ebb_norm_shape s = {.pixels = pixels, .channels = channels, .groups = groups, .eps = 1e-5f,
+                                    .silu = ebb_kcheck_below(k, 2)};
+                s.stride = ebb_kcheck_below(k, 3) ? 0 : channels + (int)ebb_kcheck_below(k, 20);
                 one(k, name, offset, &s, i);
                 ebb_kcheck_done(k);
             }
@@ -29,7 +32,9 @@ static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *on
     for (size_t i = 0; i < 4 * sizeof wide / sizeof *wide; i++) {
         if (!ebb_kcheck_next(k))
             continue;
-        ebb_norm_shape s = {wide[i / 4][0], wide[i / 4][1], wide[i / 4][2], 1e-5f, i & 1};
+        ebb_norm_shape s = {.pixels = wide[i / 4][0], .channels = wide[i / 4][1], .groups = wide[i / 4][2],
+                            .eps = 1e-5f, .silu = i & 1};
+        s.stride = ebb_kcheck_below(k, 2) ? s.channels + 64 : 0;
         one(k, name, offset, &s, i & 2);
         ebb_kcheck_done(k);
     }
@@ -37,16 +42,28 @@ static void each_shape(kcheck *k, const char *name, size_t offset, norm_case *on
 
 static const char *text(const ebb_norm_shape *s, bool shifted, const char *what)
 {
-    return ebb_kcheck_text("%d pixels, %d channels, %d groups, silu %d, shift %d: %s", s->pixels, s->channels,
-                           s->groups, s->silu, shifted, what);
+    return ebb_kcheck_text("%d pixels, %d channels, stride %d, %d groups, silu %d, shift %d: %s", s->pixels, s->channels,
+                           s->stride, s->groups, s->silu, shifted, what);
+}
+
+/* Of a picture, up to the last number that belongs to it. */
+static size_t numbers(const ebb_norm_shape *s)
+{
+    return (size_t)(s->pixels - 1) * (size_t)(s->stride ? s->stride : s->channels) + (size_t)s->channels;
+}
+
+/* Where a picture goes; what lies between its pixels, as in x, has to stay. */
+static float *room(kcheck *k, const ebb_norm_shape *s, const float *x)
+{
+    return s->stride ? ebb_kcheck_copy(k, x, numbers(s)) : ebb_kcheck_out(k, numbers(s));
 }
 
 static void forward(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
 {
-    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    size_t c = (size_t)s->channels, n = numbers(s), g = 2 * (size_t)s->groups;
     const float *x = ebb_kcheck_in(k, n), *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_in(k, c);
     const float *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
-    float *want = ebb_kcheck_out(k, n), *got = ebb_kcheck_out(k, n), *self = ebb_kcheck_copy(k, x, n);
+    float *want = room(k, s, x), *got = room(k, s, x), *self = ebb_kcheck_copy(k, x, n);
     float *want_stats = ebb_kcheck_out(k, g), *got_stats = ebb_kcheck_out(k, g), *self_stats = ebb_kcheck_out(k, g);
     KCHECK_FN(NORM, k->spec, offset)(s, want, want_stats, x, shift, gamma, beta);
     KCHECK_FN(NORM, k->fast, offset)(s, got, got_stats, x, shift, gamma, beta);
@@ -62,21 +79,21 @@ typedef struct adjoint {
     float *dx, *dshift, *dgamma, *dbeta, *scratch;
 } adjoint;
 
-static adjoint results(kcheck *k, const ebb_norm_shape *s, const float *start, bool shifted)
+static adjoint results(kcheck *k, const ebb_norm_shape *s, const float *dy, const float *start, bool shifted)
 {
     size_t c = (size_t)s->channels;
-    return (adjoint){.dx = ebb_kcheck_out(k, (size_t)s->pixels * c), .dshift = shifted ? ebb_kcheck_out(k, c) : NULL,
+    return (adjoint){.dx = room(k, s, dy), .dshift = shifted ? ebb_kcheck_out(k, c) : NULL,
                      .dgamma = ebb_kcheck_copy(k, start, c), .dbeta = ebb_kcheck_copy(k, start, c),
                      .scratch = ebb_kcheck_scratch(k, ebb_norm_scratch(s))};
 }
 
 static void backward(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
 {
-    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    size_t c = (size_t)s->channels, n = numbers(s), g = 2 * (size_t)s->groups;
     const float *x = ebb_kcheck_in(k, n), *dy = ebb_kcheck_in(k, n), *stats = ebb_kcheck_in(k, g);
     const float *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_in(k, c), *start = ebb_kcheck_in(k, c);
     const float *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
-    adjoint want = results(k, s, start, shifted), got = results(k, s, start, shifted), self = got;
+    adjoint want = results(k, s, dy, start, shifted), got = results(k, s, dy, start, shifted), self = got;
     EBB_FN_NORM_VJP fast = KCHECK_FN(NORM_VJP, k->fast, offset);
     EBB_FN_NORM_VJP spec = KCHECK_FN(NORM_VJP, k->spec, offset);
     spec(s, want.dx, want.dshift, want.dgamma, want.dbeta, x, shift, dy, stats, gamma, beta, want.scratch);
@@ -101,6 +118,11 @@ static ebb_bf16 *picture(kcheck *k, size_t n)
     return ebb_kcheck_below(k, 4) ? ebb_kcheck_in_bf16(k, n) : ebb_kcheck_special_bf16(k, n);
 }
 
+static ebb_bf16 *room_bf16(kcheck *k, const ebb_norm_shape *s, const ebb_bf16 *x)
+{
+    return s->stride ? ebb_kcheck_copy_bf16(k, x, numbers(s)) : ebb_kcheck_out_bf16(k, numbers(s));
+}
+
 /* n numbers, one of them the NaN that rounding as a number would turn into -0. */
 static float *with_nan(kcheck *k, size_t n)
 {
@@ -112,11 +134,11 @@ static float *with_nan(kcheck *k, size_t n)
 
 static void forward_bf16(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
 {
-    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    size_t c = (size_t)s->channels, n = numbers(s), g = 2 * (size_t)s->groups;
     const ebb_bf16 *x = picture(k, n);
     const float *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_below(k, 4) ? ebb_kcheck_in(k, c) : with_nan(k, c);
     const float *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
-    ebb_bf16 *want = ebb_kcheck_out_bf16(k, n), *got = ebb_kcheck_out_bf16(k, n), *self = ebb_kcheck_copy_bf16(k, x, n);
+    ebb_bf16 *want = room_bf16(k, s, x), *got = room_bf16(k, s, x), *self = ebb_kcheck_copy_bf16(k, x, n);
     float *want_stats = ebb_kcheck_out(k, g), *got_stats = ebb_kcheck_out(k, g), *self_stats = ebb_kcheck_out(k, g);
     KCHECK_FN(NORM_BF16, k->spec, offset)(s, want, want_stats, x, shift, gamma, beta);
     KCHECK_FN(NORM_BF16, k->fast, offset)(s, got, got_stats, x, shift, gamma, beta);
@@ -133,10 +155,11 @@ typedef struct adjoint_bf16 {
     float *dshift, *dgamma, *dbeta, *scratch;
 } adjoint_bf16;
 
-static adjoint_bf16 results_bf16(kcheck *k, const ebb_norm_shape *s, const float *start, bool shifted)
+static adjoint_bf16 results_bf16(kcheck *k, const ebb_norm_shape *s, const ebb_bf16 *dy, const float *start,
+                                 bool shifted)
 {
     size_t c = (size_t)s->channels;
-    return (adjoint_bf16){.dx = ebb_kcheck_out_bf16(k, (size_t)s->pixels * c),
+    return (adjoint_bf16){.dx = room_bf16(k, s, dy),
                           .dshift = shifted ? ebb_kcheck_out(k, c) : NULL,
                           .dgamma = ebb_kcheck_copy(k, start, c), .dbeta = ebb_kcheck_copy(k, start, c),
                           .scratch = ebb_kcheck_scratch(k, ebb_norm_scratch_bf16(s))};
@@ -144,11 +167,11 @@ static adjoint_bf16 results_bf16(kcheck *k, const ebb_norm_shape *s, const float
 
 static void backward_bf16(kcheck *k, const char *name, size_t offset, const ebb_norm_shape *s, bool shifted)
 {
-    size_t c = (size_t)s->channels, n = (size_t)s->pixels * c, g = 2 * (size_t)s->groups;
+    size_t c = (size_t)s->channels, n = numbers(s), g = 2 * (size_t)s->groups;
     const ebb_bf16 *x = ebb_kcheck_in_bf16(k, n), *dy = picture(k, n);
     const float *stats = ebb_kcheck_in(k, g), *gamma = ebb_kcheck_in(k, c), *beta = ebb_kcheck_in(k, c);
     const float *start = ebb_kcheck_in(k, c), *shift = shifted ? ebb_kcheck_in(k, c) : NULL;
-    adjoint_bf16 want = results_bf16(k, s, start, shifted), got = results_bf16(k, s, start, shifted), self = got;
+    adjoint_bf16 want = results_bf16(k, s, dy, start, shifted), got = results_bf16(k, s, dy, start, shifted), self = got;
     EBB_FN_NORM_VJP_BF16 fast = KCHECK_FN(NORM_VJP_BF16, k->fast, offset);
     EBB_FN_NORM_VJP_BF16 spec = KCHECK_FN(NORM_VJP_BF16, k->spec, offset);
     spec(s, want.dx, want.dshift, want.dgamma, want.dbeta, x, shift, dy, stats, gamma, beta, want.scratch);
