@@ -404,6 +404,54 @@ static void test_par(void **state)
     assert_true(ebb_seconds() >= t);
 }
 
+typedef struct together {
+    int inner[100];
+    int seen[100][8];            /* item, member: calls */
+    int after[100][8];           /* what a member saw of the others behind a meeting */
+    int led[100];                /* members of the team that took the item */
+} together;
+
+static void member_of(void *arg, int member, int members)
+{
+    together *t = ((void **)arg)[0];
+    int64_t item = *(int64_t *)((void **)arg)[1];
+    t->seen[item][member]++;
+    ebb_par_meet();
+    for (int i = 0; i < members; i++)
+        t->after[item][member] += t->seen[item][i];
+    if (member == 0)
+        t->led[item] = members;
+}
+
+static void leader(void *arg, int64_t item, int worker)
+{
+    (void)worker;
+    void *both[2] = { arg, &item };
+    ebb_par_together(member_of, both);
+    ebb_par_together(member_of, both);
+    ebb_par_teams(2, 2, 10, inner_item, &((together *)arg)->inner[item]);
+}
+
+static void test_teams(void **state)
+{
+    (void)state;
+    for (int teams = 1; teams <= 3; teams++) {
+        for (int members = 1; members <= 3; members++) {
+            static together t;
+            memset(&t, 0, sizeof t);
+            ebb_par_teams(teams, members, 100, leader, &t);
+            for (int i = 0; i < 100; i++) {
+                assert_int_equal(t.led[i], members);
+                assert_int_equal(t.inner[i], 10);   /* serial and alone inside a worker */
+                for (int m = 0; m < members; m++) {
+                    assert_int_equal(t.seen[i][m], 2);
+                    assert_int_equal(t.after[i][m], 3 * members);
+                }
+            }
+        }
+    }
+}
+
 /* ---- random numbers -------------------------------------------------------------------------- */
 
 /* Known answers of philox4x32, 10 rounds: kat_vectors of Random123 1.14. */
@@ -493,8 +541,8 @@ int main(void)
         cmocka_unit_test(test_grow), FILES(test_file_round_trip), FILES(test_abort), FILES(test_two_writers),
         FILES(test_read_errors), FILES(test_write_errors), FILES(test_directories),
         FILES(test_short_transfers), FILES(test_disk_full), FILES(test_commit_order),
-        cmocka_unit_test(test_par), cmocka_unit_test(test_philox), cmocka_unit_test(test_uniform),
-        cmocka_unit_test(test_below), cmocka_unit_test(test_permute),
+        cmocka_unit_test(test_par), cmocka_unit_test(test_teams), cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_uniform), cmocka_unit_test(test_below), cmocka_unit_test(test_permute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,6 +91,14 @@ ebb_status ebb_file_peek(ebb_context *ctx, const char *path, void *buffer, size_
  * out dynamically in ascending order. Denormals are flushed in every worker, also when threads is 1. */
 typedef void (*ebb_par_fn)(void *arg, int64_t item, int worker);
 void ebb_par_for(int threads, int64_t n, ebb_par_fn fn, void *arg);
+/* The same by `teams` workers, each of which leads a team of `members` threads: see ebb_par_together. */
+void ebb_par_teams(int teams, int members, int64_t n, ebb_par_fn fn, void *arg);
+/* Runs fn(arg, member, members) on all threads of the team that the calling worker leads, itself being
+ * member 0, and returns when all are done; without a team, fn(arg, 0, 1). */
+typedef void (*ebb_together_fn)(void *arg, int member, int members);
+void ebb_par_together(ebb_together_fn fn, void *arg);
+/* Within such an fn: waits for all members; what they wrote before can be read behind it. */
+void ebb_par_meet(void);
 /* Makes OpenMP code of other libraries that is called from this thread single-threaded until end. */
 int ebb_par_single_begin(void);
 void ebb_par_single_end(int token);

@@ -2,6 +2,9 @@
  *
  * One idea: workers take the next item from a shared counter. Which worker gets which item is left to
  * chance, so callers keep results by item, never by worker; then thread counts cannot change a bit.
+ * A worker may lead a team, whose other threads wait for what it wants done together. They spin, because the
+ * steps between two meetings take microseconds; after a while they yield, so that more threads than cores
+ * come forward too.
  * Denormal numbers are flushed in every worker (they are slow on many CPUs), also in a single one,
  * because the value of a denormal result must not depend on the thread count either.
  *
@@ -63,7 +66,79 @@ static void flush_end(float_mode old)
 }
 #endif
 
+/* ---- teams ------------------------------------------------------------------------------- */
+
+enum { SPINS = 4000 };                /* pauses before a waiting thread yields: some 50 microseconds */
+
+/* Written by different threads: a cache line each. */
+typedef struct team {
+    _Alignas(64) atomic_int arrived;
+    _Alignas(64) atomic_uint round;   /* meetings so far */
+    _Alignas(64) ebb_together_fn fn;  /* of the leader; NULL: go home */
+    void *arg;
+    int members;
+} team;
+
 static _Thread_local bool inside;     /* this thread is a worker already */
+static _Thread_local team *mine;      /* NULL: alone */
+
+static void pause_a_little(void)
+{
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void meet(team *t)
+{
+    unsigned round = atomic_load_explicit(&t->round, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) + 1 == t->members) {
+        atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&t->round, round + 1, memory_order_release);
+        return;
+    }
+    for (int spins = 0; atomic_load_explicit(&t->round, memory_order_acquire) == round; spins++) {
+        if (spins < SPINS)
+            pause_a_little();
+        else
+            sched_yield();
+    }
+}
+
+void ebb_par_meet(void)
+{
+    if (mine)
+        meet(mine);
+}
+
+void ebb_par_together(ebb_together_fn fn, void *arg)
+{
+    if (!mine) {
+        fn(arg, 0, 1);
+        return;
+    }
+    mine->fn = fn;
+    mine->arg = arg;
+    meet(mine);
+    fn(arg, 0, mine->members);
+    meet(mine);
+}
+
+/* A member that does not lead. */
+static void follow(team *t, int member)
+{
+    for (;;) {
+        meet(t);
+        if (!t->fn)
+            return;
+        t->fn(t->arg, member, t->members);
+        meet(t);
+    }
+}
+
+/* ---- workers ----------------------------------------------------------------------------- */
 
 typedef struct job {
     atomic_int_fast64_t next;
@@ -74,17 +149,12 @@ typedef struct job {
 
 static void work(job *j, int worker)
 {
-    bool outer = inside;
-    inside = true;
-    float_mode mode = flush_begin();
     for (;;) {
         int64_t item = atomic_fetch_add(&j->next, 1);
         if (item >= j->n)
-            break;
+            return;
         j->fn(j->arg, item, worker);
     }
-    flush_end(mode);
-    inside = outer;
 }
 
 /* ---- places ------------------------------------------------------------------------------- */
@@ -118,27 +188,67 @@ static bool take_place(int worker, ebb_cpus *before)
     return ebb_os_set_cpus(bind == EBB_BIND_CORE ? &one : &places.domain[places.worker_domain[worker]].cpus);
 }
 
-void ebb_par_for(int threads, int64_t n, ebb_par_fn fn, void *arg)
+/* Thread `member` of a team works (0) or follows. */
+static void serve(job *j, team *t, int worker, int member)
+{
+    bool outer = inside;
+    team *outer_team = mine;
+    float_mode mode = flush_begin();
+    inside = true;
+    mine = t->members > 1 ? t : NULL;
+    if (member > 0) {
+        follow(t, member);
+    } else {
+        work(j, worker);
+        if (mine) {
+            t->fn = NULL;
+            meet(t);
+        }
+    }
+    mine = outer_team;
+    inside = outer;
+    flush_end(mode);
+}
+
+enum { TEAMS_MAX = 64 };              /* that have more than one member */
+
+void ebb_par_teams(int teams, int members, int64_t n, ebb_par_fn fn, void *arg)
 {
     job j = { 0, n, fn, arg };
-    if (n < threads)
-        threads = (int)n;
+    if (n < teams)
+        teams = (int)n;
     if (n <= 0)
         return;
-    if (threads <= 1 || inside) {
-        work(&j, 0);
+    if ((teams <= 1 && members <= 1) || inside) {
+        serve(&j, &(team){.members = 1}, 0, 0);
         return;
     }
-#pragma omp parallel num_threads(threads)
+    if (members > 1 && teams > TEAMS_MAX)
+        teams = TEAMS_MAX;
+    team of[TEAMS_MAX];
+    for (int i = 0; i < teams && members > 1; i++)
+        of[i] = (team){.members = members};
+#pragma omp parallel num_threads(teams * members)
     {
-        int worker = omp_get_thread_num();
+        /* There may be fewer threads than asked for: then whole teams, or one that is smaller. */
+        int got = omp_get_num_threads(), me = omp_get_thread_num();
         ebb_cpus before;
-        bool moved = take_place(worker, &before);
-        work(&j, worker);
+        bool moved = take_place(me, &before);
+        if (members <= 1) {
+            serve(&j, &(team){.members = 1}, me, 0);
+        } else {
+            if (got < members && me == 0)
+                of[0].members = got;
+#pragma omp barrier
+            if (me < (got < members ? got : got / members * members))
+                serve(&j, &of[me / members], me / members, me % members);
+        }
         if (moved)
             ebb_os_set_cpus(&before);
     }
 }
+
+void ebb_par_for(int threads, int64_t n, ebb_par_fn fn, void *arg) { ebb_par_teams(threads, 1, n, fn, arg); }
 
 bool ebb_par_bound_by_openmp(void)
 {
