@@ -47,6 +47,7 @@ typedef struct ebb_step_args {
     void *out[EBB_PARTS_MAX];
     void *scratch;                       /* 64-byte aligned, scratch_bytes */
     int worker;                          /* who runs: < the `workers` of prepare, no two at once alike */
+    int part;                            /* which of the executor's parts to do */
 } ebb_step_args;
 
 typedef struct ebb_backend ebb_backend;
@@ -57,6 +58,9 @@ typedef struct ebb_executor {
     const ebb_kernels *kernels;
     void *state;                         /* of the back end; shared by all workers: read-only in run */
     size_t scratch_bytes;                /* each worker */
+    int team;                            /* threads that may share a run: given to prepare */
+    int parts, across;                   /* of a run, which may be done at once; a back end may set more than 1. across:
+                                            cuts of the second of two axes, parts is a multiple of it */
     const char *implementation;          /* for `ebb plan`: "gemm_f32 avx512", "brgconv:avx512_core" */
 } ebb_executor;
 

@@ -1,5 +1,5 @@
 /* own_conv.c: the convolution trio, direct or by Winograd's method (attr.method). */
-#include "backend/own.h"
+#include "backend/own_conv.h"
 
 /* Geometry from whichever of x, w, y the operation holds. Where weights are packed, kernel sizes are in attr. */
 ebb_conv_shape ebb_own_conv_shape(const ebb_task *t)
@@ -54,26 +54,21 @@ static void pack(const ebb_executor *e, const ebb_conv_shape *s, float *packed, 
         ebb_conv_pack(s, packed, w);
 }
 
-static void run(const ebb_executor *e, const ebb_conv_shape *s, const ebb_step_args *a, const float *packed,
-                const float *bias, const float *residual, void *scratch)
-{
-    if (winograd(&e->task)) {
-        ebb_conv_shape forward = adjoint(&e->task) ? ebb_wino_adjoint(s) : *s;
-        e->kernels->wino_f32(&forward, a->out[0], a->in[0], packed, bias, residual, scratch);
-    } else if (adjoint(&e->task)) {
-        e->kernels->conv_dx_f32(s, a->out[0], a->in[0], packed, residual, scratch);
-    } else {
-        e->kernels->conv_f32(s, a->out[0], a->in[0], packed, bias, residual, scratch);
-    }
-}
-
 void ebb_own_conv(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_conv_shape s = ebb_own_conv_shape(&e->task);
     float *packed = a->scratch;
+    void *scratch = (char *)a->scratch + pack_bytes(&e->task, &s);
 
     pack(e, &s, packed, a->in[1]);
-    run(e, &s, a, packed, NULL, NULL, (char *)a->scratch + pack_bytes(&e->task, &s));
+    if (winograd(&e->task)) {
+        ebb_conv_shape forward = adjoint(&e->task) ? ebb_wino_adjoint(&s) : s;
+        e->kernels->wino_f32(&forward, a->out[0], a->in[0], packed, NULL, NULL, scratch);
+    } else if (adjoint(&e->task)) {
+        e->kernels->conv_dx_f32(&s, a->out[0], a->in[0], packed, NULL, scratch);
+    } else {
+        e->kernels->conv_f32(&s, a->out[0], a->in[0], packed, NULL, NULL, scratch);
+    }
 }
 
 void ebb_own_conv_pack(const ebb_executor *e, const ebb_step_args *a)
@@ -83,13 +78,43 @@ void ebb_own_conv_pack(const ebb_executor *e, const ebb_step_args *a)
     pack(e, &s, a->out[0], a->in[0]);
 }
 
+static void kernel(const ebb_executor *e, const ebb_own_convolution *c)
+{
+    (c->winograd ? e->kernels->wino_f32 : e->kernels->conv_f32)(&c->s, c->y, c->x, c->w, c->bias, c->residual,
+                                                                c->scratch);
+}
+
+/* Of what runs forward, the adjoint by Winograd among it. */
+static ebb_own_convolution convolution(const ebb_task *t)
+{
+    ebb_conv_shape s = ebb_own_conv_shape(t);
+    ebb_own_convolution c = {.s = adjoint(t) ? ebb_wino_adjoint(&s) : s, .x_bytes = sizeof(float),
+                             .y_bytes = sizeof(float), .winograd = winograd(t), .kernel = kernel,
+                             .kernel_scratch = winograd(t) ? ebb_wino_scratch : ebb_conv_scratch};
+    if (!winograd(t))
+        c.panel_bytes = sizeof(float) * EBB_PANEL * (size_t)(s.kh * s.kw * s.ci);
+    return c;
+}
+
+static bool runs_forward(const ebb_task *t) { return winograd(t) || !adjoint(t); }
+
+void ebb_own_conv_cut(ebb_executor *e)
+{
+    ebb_own_convolution c = convolution(&e->task);
+    if (runs_forward(&e->task))
+        ebb_own_convolution_cut(e, &c);
+}
+
 void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a)
 {
+    ebb_own_convolution c = convolution(&e->task);
+    ebb_own_convolution_bind(&c, &e->task, a);
+    if (runs_forward(&e->task)) {
+        ebb_own_convolution_run(e, &c, a->part);
+        return;
+    }
     ebb_conv_shape s = ebb_own_conv_shape(&e->task);
-    int next = 2, has = e->task.attr.index;
-    const float *bias = has & EBB_HAS_BIAS ? a->in[next++] : NULL;
-    const float *residual = has & EBB_HAS_RESIDUAL ? a->in[next] : NULL;
-    run(e, &s, a, a->in[1], bias, residual, a->scratch);
+    e->kernels->conv_dx_f32(&s, c.y, c.x, c.w, c.residual, c.scratch);
 }
 
 void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a)

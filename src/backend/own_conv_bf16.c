@@ -1,6 +1,6 @@
 /* own_conv_bf16.c: the convolution trio on bfloat16 activations, sums in f32: direct, on weights packed in bfloat16, or
  * by Winograd's method, on weights transformed in f32. */
-#include "backend/own.h"
+#include "backend/own_conv.h"
 
 static bool adjoint(const ebb_task *t)
 {
@@ -41,33 +41,61 @@ void ebb_own_conv_pack_bf16(const ebb_executor *e, const ebb_step_args *a)
     pack(e, &s, a->out[0], a->in[0]);
 }
 
-static void run(const ebb_executor *e, const ebb_conv_shape *s, const ebb_step_args *a, const void *packed,
-                const float *bias, const ebb_bf16 *residual, void *scratch)
-{
-    if (winograd(&e->task)) {
-        ebb_conv_shape forward = adjoint(&e->task) ? ebb_wino_adjoint(s) : *s;
-        e->kernels->wino_bf16(&forward, a->out[0], a->in[0], packed, bias, residual, scratch);
-    } else if (adjoint(&e->task)) {
-        e->kernels->conv_dx_bf16(s, a->out[0], a->in[0], packed, residual, scratch);
-    } else {
-        e->kernels->conv_bf16(s, a->out[0], a->in[0], packed, bias, residual, scratch);
-    }
-}
-
 void ebb_own_conv_bf16(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_conv_shape s = ebb_own_conv_shape(&e->task);
+    void *scratch = (char *)a->scratch + pack_bytes(&e->task, &s);
     pack(e, &s, a->scratch, a->in[1]);
-    run(e, &s, a, a->scratch, NULL, NULL, (char *)a->scratch + pack_bytes(&e->task, &s));
+    if (winograd(&e->task)) {
+        ebb_conv_shape forward = adjoint(&e->task) ? ebb_wino_adjoint(&s) : s;
+        e->kernels->wino_bf16(&forward, a->out[0], a->in[0], a->scratch, NULL, NULL, scratch);
+    } else if (adjoint(&e->task)) {
+        e->kernels->conv_dx_bf16(&s, a->out[0], a->in[0], a->scratch, NULL, scratch);
+    } else {
+        e->kernels->conv_bf16(&s, a->out[0], a->in[0], a->scratch, NULL, NULL, scratch);
+    }
+}
+
+static void kernel(const ebb_executor *e, const ebb_own_convolution *c)
+{
+    if (c->winograd)
+        e->kernels->wino_bf16(&c->s, c->y, c->x, c->w, c->bias, c->residual, c->scratch);
+    else
+        e->kernels->conv_bf16(&c->s, c->y, c->x, c->w, c->bias, c->residual, c->scratch);
+}
+
+/* Of what runs forward, the adjoint by Winograd among it. */
+static ebb_own_convolution convolution(const ebb_task *t)
+{
+    ebb_conv_shape s = ebb_own_conv_shape(t);
+    ebb_own_convolution c = {.s = adjoint(t) ? ebb_wino_adjoint(&s) : s, .x_bytes = sizeof(ebb_bf16),
+                             .y_bytes = sizeof(ebb_bf16), .winograd = winograd(t), .kernel = kernel,
+                             .kernel_scratch = winograd(t) ? ebb_wino_scratch : ebb_conv_scratch_bf16};
+    s.co = EBB_PANEL;
+    if (!winograd(t))
+        c.panel_bytes = sizeof(ebb_bf16) * ebb_conv_pack_bf16_size(&s);
+    return c;
+}
+
+static bool runs_forward(const ebb_task *t) { return winograd(t) || !adjoint(t); }
+
+void ebb_own_conv_bf16_cut(ebb_executor *e)
+{
+    ebb_own_convolution c = convolution(&e->task);
+    if (runs_forward(&e->task))
+        ebb_own_convolution_cut(e, &c);
 }
 
 void ebb_own_conv_packed_bf16(const ebb_executor *e, const ebb_step_args *a)
 {
+    ebb_own_convolution c = convolution(&e->task);
+    ebb_own_convolution_bind(&c, &e->task, a);
+    if (runs_forward(&e->task)) {
+        ebb_own_convolution_run(e, &c, a->part);
+        return;
+    }
     ebb_conv_shape s = ebb_own_conv_shape(&e->task);
-    int next = 2, has = e->task.attr.index;
-    const float *bias = has & EBB_HAS_BIAS ? a->in[next++] : NULL;
-    const ebb_bf16 *residual = has & EBB_HAS_RESIDUAL ? a->in[next] : NULL;
-    run(e, &s, a, a->in[1], bias, residual, a->scratch);
+    e->kernels->conv_dx_bf16(&s, c.y, c.x, c.w, c.residual, c.scratch);
 }
 
 void ebb_own_conv_dw_bf16(const ebb_executor *e, const ebb_step_args *a)

@@ -1,6 +1,6 @@
 /* own_conv_mixed.c: convolutions between few channels in f32 and many in bfloat16, as the first and the last of a
  * network: the kernels on floats, picture by picture, with what is bfloat16 widened before and rounded after. */
-#include "backend/own.h"
+#include "backend/own_conv.h"
 
 static bool adjoint(const ebb_task *t) { return t->op == EBB_OP_conv_dx || t->op == EBB_OP_conv_dx_packed; }
 
@@ -38,39 +38,86 @@ static const float *floats_of(const ebb_executor *e, const void *data, ebb_dtype
     return room;
 }
 
-static void run(const ebb_executor *e, const ebb_step_args *a, const float *packed, const float *bias, char *scratch)
+/* The adjoint. */
+static void run_back(const ebb_executor *e, const ebb_step_args *a, const float *packed, char *scratch)
 {
     ebb_conv_shape s = ebb_own_conv_shape(&e->task);
-    const ebb_kernels *k = e->kernels;
-    bool back = adjoint(&e->task), rounds = e->task.out_type[0] == EBB_BF16;
-    size_t from = back ? y_count(&s) : x_count(&s), to = back ? x_count(&s) : y_count(&s);
+    bool rounds = e->task.out_type[0] == EBB_BF16;
+    size_t from = y_count(&s), to = x_count(&s);
     float *room = (float *)scratch, *result = (float *)(scratch + aligned_floats(from));
     int64_t pictures = s.n;
 
     scratch += aligned_floats(from) + aligned_floats(to);
     s.n = 1;
     for (int64_t i = 0; i < pictures; i++) {
-        const float *x = floats_of(e, a->in[0], e->task.in_type[0], i, from, room);
-        float *y = rounds ? result : (float *)a->out[0] + (size_t)i * to;
-        if (back)
-            k->conv_dx_f32(&s, y, x, packed, NULL, scratch);
-        else
-            k->conv_f32(&s, y, x, packed, bias, NULL, scratch);
+        const float *dy = floats_of(e, a->in[0], e->task.in_type[0], i, from, room);
+        float *dx = rounds ? result : (float *)a->out[0] + (size_t)i * to;
+        e->kernels->conv_dx_f32(&s, dx, dy, packed, NULL, scratch);
         if (rounds)
-            k->narrow_bf16(to, (ebb_bf16 *)a->out[0] + (size_t)i * to, y);
+            e->kernels->narrow_bf16(to, (ebb_bf16 *)a->out[0] + (size_t)i * to, dx);
     }
+}
+
+static size_t kernel_scratch(const ebb_conv_shape *s)
+{
+    ebb_conv_shape one = *s;
+    one.n = 1;
+    return aligned_floats(x_count(s)) + aligned_floats(y_count(s)) + ebb_conv_scratch(&one);
+}
+
+static void kernel(const ebb_executor *e, const ebb_own_convolution *c)
+{
+    ebb_conv_shape s = c->s;
+    bool rounds = c->y_bytes == sizeof(ebb_bf16);
+    size_t from = x_count(&s), to = y_count(&s);
+    float *room = c->scratch, *result = (float *)((char *)c->scratch + aligned_floats(from));
+    void *scratch = (char *)result + aligned_floats(to);
+
+    s.n = 1;
+    for (int i = 0; i < c->s.n; i++) {
+        const float *x = floats_of(e, c->x, e->task.in_type[0], i, from, room);
+        float *y = rounds ? result : (float *)c->y + (size_t)i * to;
+        e->kernels->conv_f32(&s, y, x, c->w, c->bias, NULL, scratch);
+        if (rounds)
+            e->kernels->narrow_bf16(to, (ebb_bf16 *)c->y + (size_t)i * to, y);
+    }
+}
+
+static ebb_own_convolution convolution(const ebb_task *t)
+{
+    return (ebb_own_convolution){.s = ebb_own_conv_shape(t), .x_bytes = ebb_dtype_bytes(t->in_type[0]),
+                                 .y_bytes = ebb_dtype_bytes(t->out_type[0]), .kernel = kernel,
+                                 .kernel_scratch = kernel_scratch};
 }
 
 void ebb_own_conv_mixed(const ebb_executor *e, const ebb_step_args *a)
 {
-    ebb_conv_shape s = ebb_own_conv_shape(&e->task);
-    (adjoint(&e->task) ? ebb_conv_pack_dx : ebb_conv_pack)(&s, a->scratch, a->in[1]);
-    run(e, a, a->scratch, NULL, (char *)a->scratch + pack_bytes(&e->task, &s));
+    ebb_own_convolution c = convolution(&e->task);
+    char *scratch = (char *)a->scratch + pack_bytes(&e->task, &c.s);
+    (adjoint(&e->task) ? ebb_conv_pack_dx : ebb_conv_pack)(&c.s, a->scratch, a->in[1]);
+    if (adjoint(&e->task)) {
+        run_back(e, a, a->scratch, scratch);
+        return;
+    }
+    c.x = a->in[0], c.w = a->scratch, c.y = a->out[0], c.scratch = scratch;
+    kernel(e, &c);
+}
+
+void ebb_own_conv_mixed_cut(ebb_executor *e)
+{
+    ebb_own_convolution c = convolution(&e->task);
+    ebb_own_convolution_cut(e, &c);
 }
 
 void ebb_own_conv_packed_mixed(const ebb_executor *e, const ebb_step_args *a)
 {
-    run(e, a, a->in[1], e->task.attr.index & EBB_HAS_BIAS ? a->in[2] : NULL, a->scratch);
+    ebb_own_convolution c = convolution(&e->task);
+    if (adjoint(&e->task)) {
+        run_back(e, a, a->in[1], a->scratch);
+        return;
+    }
+    ebb_own_convolution_bind(&c, &e->task, a);
+    ebb_own_convolution_run(e, &c, a->part);
 }
 
 /* Adding picture after picture into dw is the chain over all of them. */

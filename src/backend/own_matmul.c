@@ -2,6 +2,8 @@
  * transposed into scratch first. */
 #include "backend/own.h"
 
+enum { ROWS = 12 };              /* of a register tile */
+
 typedef struct product {
     size_t batch, m, n, k;
 } product;
@@ -19,6 +21,33 @@ size_t ebb_own_matmul_scratch(const ebb_task *t)
 {
     product p = dimensions(t);
     return t->attr.tb ? p.n * p.k * sizeof(float) : 0;
+}
+
+/* Rows and columns of one product; those of a batch, or with b^T, stay whole. */
+void ebb_own_matmul_cut(ebb_executor *e)
+{
+    product p = dimensions(&e->task);
+    double k = (double)p.k;
+    if (p.batch == 1 && !e->task.attr.tb)
+        ebb_own_cut_grid(e, &(ebb_own_grid){.rows = (int64_t)((p.m + ROWS - 1) / ROWS),
+                                            .columns = (int64_t)((p.n + EBB_PANEL - 1) / EBB_PANEL),
+                                            .each = k * (double)(p.m < ROWS ? p.m : ROWS), .column = 8 * k});
+}
+
+static void run_part(const ebb_executor *e, const ebb_step_args *a, ebb_gemm_args g)
+{
+    ebb_span rows = ebb_own_span((int64_t)g.m, ROWS, a->part / e->across, e->parts / e->across);
+    ebb_span columns = ebb_own_span((int64_t)g.n, EBB_PANEL, a->part % e->across, e->across);
+    size_t at = (size_t)rows.begin * g.ldc + (size_t)columns.begin;
+    g.m = (size_t)(rows.end - rows.begin);
+    g.n = (size_t)(columns.end - columns.begin);
+    g.a += (size_t)rows.begin * g.ars;
+    g.b += columns.begin;
+    g.c += at;
+    g.bias = g.bias ? g.bias + columns.begin : NULL;
+    g.residual = g.residual ? g.residual + at : NULL;
+    if (g.m > 0 && g.n > 0)
+        e->kernels->gemm_f32(&g);
 }
 
 void ebb_own_matmul(const ebb_executor *e, const ebb_step_args *args)
@@ -39,6 +68,6 @@ void ebb_own_matmul(const ebb_executor *e, const ebb_step_args *args)
             e->kernels->transpose_f32(p.n, p.k, args->scratch, p.n, b, p.k);
             g.b = args->scratch;
         }
-        e->kernels->gemm_f32(&g);
+        run_part(e, args, g);
     }
 }

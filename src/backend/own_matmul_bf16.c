@@ -36,13 +36,35 @@ size_t ebb_own_linear_bf16_scratch(const ebb_task *t)
     return ebb_gemm_scratch_bf16(g.m, g.n, g.k);
 }
 
+enum { ROWS = 12 };              /* of a register tile */
+
+void ebb_own_linear_bf16_cut(ebb_executor *e)
+{
+    ebb_gemm_bf16_args g = product(&e->task, &(ebb_step_args){0}, NULL);
+    double k = (double)g.k;
+    ebb_own_cut_grid(e, &(ebb_own_grid){.rows = (int64_t)((g.m + ROWS - 1) / ROWS),
+                                        .columns = (int64_t)((g.n + EBB_PANEL - 1) / EBB_PANEL),
+                                        .each = k / 2 * (double)(g.m < ROWS ? g.m : ROWS), .column = 4 * k});
+}
+
 void ebb_own_linear_bf16(const ebb_executor *e, const ebb_step_args *a)
 {
     int next = 2, has = e->task.attr.index;
     ebb_gemm_bf16_args g = product(&e->task, a, a->in[1]);
-    g.bias = has & EBB_HAS_BIAS ? a->in[next++] : NULL;
-    g.residual = has & EBB_HAS_RESIDUAL ? a->in[next] : NULL;
-    e->kernels->gemm_bf16(&g, a->scratch);
+    const float *bias = has & EBB_HAS_BIAS ? a->in[next++] : NULL;
+    const ebb_bf16 *residual = has & EBB_HAS_RESIDUAL ? a->in[next] : NULL;
+    ebb_span rows = ebb_own_span((int64_t)g.m, ROWS, a->part / e->across, e->parts / e->across);
+    ebb_span columns = ebb_own_span((int64_t)g.n, EBB_PANEL, a->part % e->across, e->across);
+    size_t at = (size_t)rows.begin * g.ldc + (size_t)columns.begin;
+    g.m = (size_t)(rows.end - rows.begin);
+    g.n = (size_t)(columns.end - columns.begin);
+    g.a += (size_t)rows.begin * g.lda;
+    g.b += (size_t)columns.begin / EBB_PANEL * ebb_gemm_pack_bf16_size(g.k, EBB_PANEL);
+    g.c = (ebb_bf16 *)a->out[0] + at;
+    g.bias = bias ? bias + columns.begin : NULL;
+    g.residual = residual ? residual + at : NULL;
+    if (g.m > 0 && g.n > 0)
+        e->kernels->gemm_bf16(&g, a->scratch);
 }
 
 /* A plain matmul packs its weights first; with a^T it is the gradient. */

@@ -23,14 +23,24 @@ static void copy_rows(int64_t rows, char *y, int64_t ystep, const char *x, int64
         memcpy(y + r * ystep, x + r * xstep, (size_t)count);
 }
 
+enum { FEWEST = 2048 };          /* numbers that are worth a thread */
+
+void ebb_own_runs_cut(ebb_executor *e)
+{
+    int64_t outer, inner;
+    split(&e->task.out_shape[0], e->task.attr.axis, &outer, &inner);
+    e->parts = ebb_own_parts(e, outer, ebb_shape_count(e->task.out_shape[0]), FEWEST);
+}
+
 void ebb_own_slice(const ebb_executor *e, const ebb_step_args *a)
 {
     const ebb_attr *t = &e->task.attr;
-    int64_t outer, inner, width = e->task.in_shape[0].dim[t->axis];
+    int64_t outer, inner, width = e->task.in_shape[0].dim[t->axis], wide = t->end - t->begin;
     split(&e->task.in_shape[0], t->axis, &outer, &inner);
     inner *= width_of(&e->task);
-    copy_rows(outer, a->out[0], (t->end - t->begin) * inner, (const char *)a->in[0] + t->begin * inner, width * inner,
-              (t->end - t->begin) * inner);
+    ebb_span s = ebb_own_span(outer, 1, a->part, e->parts);
+    copy_rows(s.end - s.begin, (char *)a->out[0] + s.begin * wide * inner, wide * inner,
+              (const char *)a->in[0] + (s.begin * width + t->begin) * inner, width * inner, wide * inner);
 }
 
 void ebb_own_pad(const ebb_executor *e, const ebb_step_args *a)
@@ -49,9 +59,11 @@ void ebb_own_concat(const ebb_executor *e, const ebb_step_args *a)
     int64_t outer, inner, wide = e->task.out_shape[0].dim[axis], at = 0;
     split(&e->task.out_shape[0], axis, &outer, &inner);
     inner *= width_of(&e->task);
+    ebb_span s = ebb_own_span(outer, 1, a->part, e->parts);
     for (int i = 0; i < 2; i++) {
         int64_t width = e->task.in_shape[i].dim[axis];
-        copy_rows(outer, (char *)a->out[0] + at * inner, wide * inner, a->in[i], width * inner, width * inner);
+        copy_rows(s.end - s.begin, (char *)a->out[0] + (s.begin * wide + at) * inner, wide * inner,
+                  (const char *)a->in[i] + s.begin * width * inner, width * inner, width * inner);
         at += width;
     }
 }
@@ -107,7 +119,6 @@ void ebb_own_transpose(const ebb_executor *e, const ebb_step_args *a)
     } while (axis >= 0);
 }
 
-/* One picture. */
 typedef void (*resize)(const ebb_kernels *k, int h, int w, int c, void *y, const void *x);
 
 static void up2_f32(const ebb_kernels *k, int h, int w, int c, void *y, const void *x) { k->up2_f32(h, w, c, y, x); }
@@ -118,24 +129,37 @@ static void down2_bf16(const ebb_kernels *k, int h, int w, int c, void *y, const
     k->down2_bf16(h, w, c, y, x);
 }
 
-/* small: the shape of the smaller pictures. */
-static void resize_pictures(const ebb_executor *e, const ebb_step_args *a, const ebb_shape *small, resize one)
+/* Rows of all pictures, of the smaller side. */
+static int64_t small_rows(const ebb_task *t)
 {
-    const int64_t *d = small->dim;
-    int64_t x = ebb_shape_count(e->task.in_shape[0]) / d[0], y = ebb_shape_count(e->task.out_shape[0]) / d[0];
-    for (int64_t n = 0; n < d[0]; n++)
-        one(e->kernels, (int)d[1], (int)d[2], (int)d[3], (char *)a->out[0] + n * y * width_of(&e->task),
-            (const char *)a->in[0] + n * x * width_of(&e->task));
+    const int64_t *in = t->in_shape[0].dim, *out = t->out_shape[0].dim;
+    return in[0] * (in[1] < out[1] ? in[1] : out[1]);
+}
+
+void ebb_own_resize_cut(ebb_executor *e)
+{
+    int64_t in = ebb_shape_count(e->task.in_shape[0]), out = ebb_shape_count(e->task.out_shape[0]);
+    e->parts = ebb_own_parts(e, small_rows(&e->task), in > out ? in : out, FEWEST);
+}
+
+/* Rows do not see each other, nor do pictures: they are one tall picture. small: the shape of the smaller ones. */
+static void resize_rows(const ebb_executor *e, const ebb_step_args *a, const ebb_shape *small, resize f)
+{
+    int64_t rows = small_rows(&e->task);
+    int64_t x = ebb_shape_count(e->task.in_shape[0]) / rows, y = ebb_shape_count(e->task.out_shape[0]) / rows;
+    ebb_span s = ebb_own_span(rows, 1, a->part, e->parts);
+    f(e->kernels, (int)(s.end - s.begin), (int)small->dim[2], (int)small->dim[3],
+      (char *)a->out[0] + s.begin * y * width_of(&e->task), (const char *)a->in[0] + s.begin * x * width_of(&e->task));
 }
 
 void ebb_own_up2(const ebb_executor *e, const ebb_step_args *a)
 {
-    resize_pictures(e, a, &e->task.in_shape[0], e->task.out_type[0] == EBB_BF16 ? up2_bf16 : up2_f32);
+    resize_rows(e, a, &e->task.in_shape[0], e->task.out_type[0] == EBB_BF16 ? up2_bf16 : up2_f32);
 }
 
 void ebb_own_down2(const ebb_executor *e, const ebb_step_args *a)
 {
-    resize_pictures(e, a, &e->task.out_shape[0], e->task.out_type[0] == EBB_BF16 ? down2_bf16 : down2_f32);
+    resize_rows(e, a, &e->task.out_shape[0], e->task.out_type[0] == EBB_BF16 ? down2_bf16 : down2_f32);
 }
 
 /* An index outside the table gives NaN: callers check indices, and nothing reads out of bounds. */

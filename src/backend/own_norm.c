@@ -83,17 +83,49 @@ size_t ebb_own_norm_scratch(const ebb_task *t)
     return stats_bytes(t) + 2 * channels_bytes(&s);
 }
 
+/* Groups that fill whole cache lines of every pixel: the least that a thread takes. */
+static int64_t groups_of_lines(const ebb_task *t, const ebb_norm_shape *s)
+{
+    int64_t groups = 1, bytes = s->channels / s->groups * (int64_t)ebb_dtype_bytes(t->out_type[0]);
+    while (groups * bytes % 64 != 0)
+        groups++;
+    return groups;
+}
+
+/* Pictures and, within each, groups. */
+void ebb_own_norm_cut(ebb_executor *e)
+{
+    enum { FEWEST = 1024 };
+    ebb_norm_shape s = geometry(&e->task);
+    int64_t n = e->task.in_shape[0].dim[0], unit = groups_of_lines(&e->task, &s), units = (s.groups + unit - 1) / unit;
+    int parts = ebb_own_parts(e, n * units, n * s.pixels * s.channels, FEWEST);
+    int most = (int)(units < parts ? units : parts);
+    e->across = 1;
+    while (e->across < most && (parts % e->across != 0 || parts / e->across > n))
+        e->across++;
+    e->parts = parts / e->across * e->across;
+}
+
 void ebb_own_norm(const ebb_executor *e, const ebb_step_args *a)
 {
-    ebb_norm_shape s = geometry(&e->task);
-    bool fused = e->task.op == EBB_OP_norm;
-    const float *shift = has(&e->task, EBB_HAS_SHIFT) ? a->in[3] : NULL;
+    const ebb_task *t = &e->task;
+    ebb_norm_shape whole = geometry(t), s = whole;
+    bool fused = t->op == EBB_OP_norm;
+    const float *shift = has(t, EBB_HAS_SHIFT) ? a->in[3] : NULL;
+    ebb_span pictures = ebb_own_span(t->in_shape[0].dim[0], 1, a->part / e->across, e->parts / e->across);
+    ebb_span groups = ebb_own_span(s.groups, groups_of_lines(t, &s), a->part % e->across, e->across);
+    int64_t width = s.channels / s.groups, c = width * groups.begin;
+    size_t from = (size_t)c * ebb_dtype_bytes(t->out_type[0]);
 
-    for (int64_t i = 0; i < e->task.in_shape[0].dim[0]; i++) {
-        gains k = find_gains(e, a, &s, 3, i, (char *)a->scratch + stats_bytes(&e->task));
-        float *stats = fused ? (float *)a->out[1] + i * 2 * s.groups : a->scratch;
-        forward(e, &s, picture(&e->task, &s, a->out[0], i), stats, picture(&e->task, &s, a->in[0], i),
-                shift ? shift + i * s.channels : NULL, k);
+    s.groups = (int)(groups.end - groups.begin);
+    s.channels = (int)(width * s.groups);
+    s.stride = whole.channels;
+    for (int64_t i = pictures.begin; i < pictures.end && s.groups > 0; i++) {
+        gains k = find_gains(e, a, &whole, 3, i, (char *)a->scratch + stats_bytes(t));
+        float *stats = fused ? (float *)a->out[1] + i * 2 * whole.groups : a->scratch;
+        forward(e, &s, (char *)picture(t, &whole, a->out[0], i) + from, stats + 2 * groups.begin,
+                (const char *)picture(t, &whole, a->in[0], i) + from, shift ? shift + i * whole.channels + c : NULL,
+                (gains){k.gamma + c, k.beta + c});
     }
 }
 

@@ -75,26 +75,25 @@ static float number_at(const char *data, ebb_dtype type, const ebb_kernels *k)
     return x;
 }
 
-/* The last axis, from the inputs' offsets on. */
-static void run_row(const ebb_executor *e, char *out, const char *const *base, float *scratch)
+/* A part of the last axis. out, base: where rows begin. */
+static void run_row(const ebb_executor *e, char *out, const char *const *base, ebb_span s, float *scratch)
 {
     const ebb_dtype *type = e->task.in_type;
     const ebb_pointwise *p = e->task.program;
     float *registers = scratch + TILE * e->task.nin;
     const float *input[EBB_INPUTS_MAX];
     int last = p->rank - 1;
-    int64_t length = p->dim[last];
 
     for (int i = 0; i < e->task.nin; i++) {
         if (p->stride[i][last])
             continue;
         float *filled = scratch + TILE * i, number = number_at(base[i], type[i], e->kernels);
-        for (int64_t j = 0; j < (length < TILE ? length : TILE); j++)
+        for (int64_t j = 0; j < (s.end - s.begin < TILE ? s.end - s.begin : TILE); j++)
             filled[j] = number;
         input[i] = filled;
     }
-    for (int64_t at = 0; at < length; at += TILE) {
-        size_t n = (size_t)(length - at < TILE ? length - at : TILE);
+    for (int64_t at = s.begin; at < s.end; at += TILE) {
+        size_t n = (size_t)(s.end - at < TILE ? s.end - at : TILE);
         for (int i = 0; i < e->task.nin; i++) {
             if (!p->stride[i][last])
                 continue;
@@ -106,31 +105,57 @@ static void run_row(const ebb_executor *e, char *out, const char *const *base, f
     }
 }
 
+static int64_t rows_of(const ebb_pointwise *p)
+{
+    int64_t rows = 1;
+    for (int i = 0; i < p->rank - 1; i++)
+        rows *= p->dim[i];
+    return rows;
+}
+
+/* Between rows, or where there are few, across them. */
+void ebb_own_pointwise_cut(ebb_executor *e)
+{
+    enum { FEWEST = 1024, LINE = 32 };
+    const ebb_pointwise *p = e->task.program;
+    int64_t rows = rows_of(p), length = p->dim[p->rank - 1];
+    bool few = rows < e->team;
+    e->parts = ebb_own_parts(e, few ? length / LINE : rows, rows * length, FEWEST);
+    e->across = few ? e->parts : 1;
+}
+
+/* Moves the inputs on by steps of `axis`. */
+static void advance(const ebb_executor *e, const char **base, int axis, int64_t steps)
+{
+    for (int i = 0; i < e->task.nin; i++)
+        base[i] += e->task.program->stride[i][axis] * steps * (int64_t)ebb_dtype_bytes(e->task.in_type[i]);
+}
+
 void ebb_own_pointwise(const ebb_executor *e, const ebb_step_args *a)
 {
     const ebb_pointwise *p = e->task.program;
     int64_t index[EBB_RANK_MAX] = {0};
     const char *base[EBB_INPUTS_MAX];
-    int64_t step[EBB_INPUTS_MAX];
-    char *out = a->out[0];
     int last = p->rank - 1;
+    ebb_span rows = ebb_own_span(rows_of(p), 1, a->part / e->across, e->parts / e->across);
+    ebb_span row = ebb_own_span(p->dim[last], 1, a->part % e->across, e->across);
+    int64_t row_bytes = p->dim[last] * (int64_t)ebb_dtype_bytes(e->task.out_type[0]), at = rows.begin;
+    char *out = (char *)a->out[0] + at * row_bytes;
 
     for (int i = 0; i < e->task.nin; i++)
-        base[i] = a->in[i], step[i] = (int64_t)ebb_dtype_bytes(e->task.in_type[i]);
-    for (;;) {
-        run_row(e, out, base, a->scratch);
-        out += (size_t)p->dim[last] * ebb_dtype_bytes(e->task.out_type[0]);
-        int axis = last - 1;
-        for (; axis >= 0; axis--) {
-            for (int i = 0; i < e->task.nin; i++)
-                base[i] += p->stride[i][axis] * step[i];
+        base[i] = a->in[i];
+    for (int axis = last - 1; axis >= 0; at /= p->dim[axis--]) {
+        index[axis] = at % p->dim[axis];
+        advance(e, base, axis, index[axis]);
+    }
+    for (int64_t r = rows.begin; r < rows.end; r++, out += row_bytes) {
+        run_row(e, out, base, row, a->scratch);
+        for (int axis = last - 1; axis >= 0; axis--) {
+            advance(e, base, axis, 1);
             if (++index[axis] < p->dim[axis])
                 break;
-            for (int i = 0; i < e->task.nin; i++)
-                base[i] -= p->stride[i][axis] * p->dim[axis] * step[i];
+            advance(e, base, axis, -p->dim[axis]);
             index[axis] = 0;
         }
-        if (axis < 0)
-            return;
     }
 }

@@ -114,11 +114,22 @@ static void rows_of(const ebb_shape *s, size_t *rows, size_t *n)
     *rows = (size_t)ebb_shape_count(*s) / *n;
 }
 
+void ebb_own_rows_cut(ebb_executor *e)
+{
+    enum { FEWEST = 1024 };
+    size_t rows, n;
+    rows_of(&e->task.out_shape[0], &rows, &n);
+    e->parts = ebb_own_parts(e, (int64_t)rows, (int64_t)(rows * n), FEWEST);
+}
+
 void ebb_own_softmax(const ebb_executor *e, const ebb_step_args *a)
 {
     size_t rows, n;
     rows_of(&e->task.out_shape[0], &rows, &n);
-    e->kernels->softmax_f32(rows, n, a->out[0], a->in[0], e->task.attr.alpha);
+    ebb_span s = ebb_own_span((int64_t)rows, 1, a->part, e->parts);
+    size_t at = (size_t)s.begin * n;
+    e->kernels->softmax_f32((size_t)(s.end - s.begin), n, (float *)a->out[0] + at, (const float *)a->in[0] + at,
+                            e->task.attr.alpha);
 }
 
 void ebb_own_softmax_vjp(const ebb_executor *e, const ebb_step_args *a)

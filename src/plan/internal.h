@@ -24,10 +24,11 @@ typedef struct ebb_buffer {
 typedef struct ebb_plan_step {
     ebb_executor executor;
     ebb_value node;
+    bool meet;                   /* a team's members meet before it */
     int32_t in[EBB_INPUTS_MAX], out[EBB_PARTS_MAX];   /* buffers */
 } ebb_plan_step;
 
-/* What a worker has spent in a step. */
+/* What a thread has spent in a step. */
 typedef struct ebb_step_time { double seconds; int64_t calls; } ebb_step_time;
 
 typedef struct ebb_plan_input_slot { char *name; int32_t buffer; } ebb_plan_input_slot;
@@ -35,7 +36,7 @@ typedef struct ebb_plan_input_slot { char *name; int32_t buffer; } ebb_plan_inpu
 struct ebb_plan {
     ebb_context *ctx;
     ebb_ir ir;
-    int workers;
+    int workers, team;           /* arenas; threads that may share one */
     ebb_buffer *buffer;
     int32_t nbuffers, buffers_capacity;
     int32_t *buffer_of;          /* node -> buffer of its value */
@@ -51,8 +52,8 @@ struct ebb_plan {
     float **bound;               /* [worker][output]: caller's memory or NULL */
     size_t arena_bytes, scratch_bytes, shared_bytes;
     char *shared;
-    char **arena;                /* [worker]: arena, then scratch */
-    ebb_step_time *times;        /* profile.c: [worker][step], NULL: not asked for */
+    char **arena;                /* [worker]: arena, then scratch of each member of the team */
+    ebb_step_time *times;        /* profile.c: [worker][member][step], NULL: not asked for */
     int32_t damaged;             /* debug builds: 1 + the buffer whose red zone was overwritten */
 };
 
@@ -62,6 +63,8 @@ size_t ebb_node_flops(const ebb_ir *ir, const ebb_node *n);
 size_t ebb_step_bytes(const ebb_plan *plan, int32_t step);      /* its inputs and outputs, each once */
 /* Lays out plan->step, buffers and offsets from plan->ir (place.c). */
 ebb_status ebb_place(ebb_plan *plan, const ebb_plan_options *options);
+/* Settles before which steps a team meets (meet.c). */
+ebb_status ebb_set_meetings(ebb_plan *plan);
 /* guard.c; nothing in release builds. */
 size_t ebb_guard_bytes(void);
 void ebb_guard_before(const ebb_plan *plan, int32_t step, int worker);

@@ -78,16 +78,18 @@ static ebb_status prepare_executors(ebb_plan *p)
 
         ebb_ir_task(&p->ir, n, &e->task);
         e->kernels = p->ctx->kernels;
+        e->team = t < p->nprepare ? 1 : p->team;
+        e->parts = e->across = 1;
         const ebb_backend *b = ebb_backend_choose(p->ctx, &e->task).backend;
         ebb_shape_text(n->shape, shape, sizeof shape);
         if (!b)
             return ebb_fail(p->ctx, EBB_E_UNSUPPORTED, "plan: no back end runs %s giving %s", ebb_op_name(n->op), shape);
-        EBB_TRY(b->prepare(p->ctx, e, p->workers));
+        EBB_TRY(b->prepare(p->ctx, e, p->workers * p->team));
         e->backend = b;
         if (e->scratch_bytes > p->scratch_bytes)
             p->scratch_bytes = e->scratch_bytes;
     }
-    p->scratch_bytes = (p->scratch_bytes + 63) / 64 * 64;
+    p->scratch_bytes = (p->scratch_bytes + 63) / 64 * 64;    /* of a thread */
     return EBB_OK;
 }
 
@@ -118,12 +120,17 @@ static ebb_status allocate_tables(ebb_plan *p, const ebb_graph *g)
     return ebb_alloc(p->ctx, (void **)&p->bound, (size_t)(p->noutputs * p->workers) + 1, sizeof *p->bound, "plan outputs");
 }
 
+static size_t worker_bytes(const ebb_plan *p)
+{
+    return p->arena_bytes + (size_t)p->team * p->scratch_bytes + 64;
+}
+
 static ebb_status allocate_memory(ebb_plan *p)
 {
     EBB_TRY(ebb_alloc(p->ctx, (void **)&p->arena, (size_t)p->workers, sizeof *p->arena, "plan arenas"));
     EBB_TRY(ebb_alloc(p->ctx, (void **)&p->shared, p->shared_bytes + 64, 1, "prepared parameters"));
     for (int w = 0; w < p->workers; w++)
-        EBB_TRY(ebb_alloc(p->ctx, (void **)&p->arena[w], p->arena_bytes + p->scratch_bytes + 64, 1, "a worker's activations"));
+        EBB_TRY(ebb_alloc(p->ctx, (void **)&p->arena[w], worker_bytes(p), 1, "a worker's activations"));
     return EBB_OK;
 }
 
@@ -134,6 +141,7 @@ static ebb_status build(ebb_plan *p, const ebb_graph *g, const ebb_value *output
     EBB_TRY(allocate_tables(p, g));
     EBB_TRY(ebb_place(p, options));
     EBB_TRY(prepare_executors(p));
+    EBB_TRY(ebb_set_meetings(p));
     EBB_TRY(list_inputs(p));
     return options->measure_only ? EBB_OK : allocate_memory(p);
 }
@@ -146,6 +154,7 @@ ebb_status ebb_plan_create(ebb_context *ctx, const ebb_graph *g, const ebb_value
     EBB_TRY(ebb_alloc(ctx, (void **)&p, 1, sizeof *p, "plan"));
     p->ctx = ctx;
     p->workers = options->workers > 0 ? options->workers : 1;
+    p->team = options->team > 0 ? options->team : 1;
     ebb_status st = build(p, g, outputs, noutputs, options);
     if (st != EBB_OK) {
         ebb_plan_free(p);
@@ -198,7 +207,7 @@ void ebb_plan_bind_output(ebb_plan *p, int worker, int i, float *data) { p->boun
 
 ebb_plan_size ebb_plan_measure(const ebb_plan *p)
 {
-    ebb_plan_size s = {.shared = p->shared_bytes + 64, .worker = p->arena_bytes + p->scratch_bytes + 64, .steps = p->nsteps};
+    ebb_plan_size s = {.shared = p->shared_bytes + 64, .worker = worker_bytes(p), .steps = p->nsteps};
     for (int32_t t = 0; t < p->nsteps; t++)
         s.flops += ebb_node_flops(&p->ir, &p->ir.node[p->step[t].node]);
     return s;

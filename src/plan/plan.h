@@ -19,6 +19,7 @@ typedef struct ebb_plan ebb_plan;
 
 typedef struct ebb_plan_options {
     int workers;                 /* arenas, one a worker */
+    int team;                    /* threads that a worker's run may use (ebb_par_teams); 0: one */
     bool keep_all;               /* every value keeps its place; no fusion either (tests) */
     bool no_fuse;
     bool fast_conv;              /* 3x3 convolutions by Winograd's method where it pays: other bits, errors below
@@ -47,6 +48,7 @@ void ebb_plan_bind_output(ebb_plan *plan, int worker, int i, float *data);
 
 /* Parameter-only work, spread over ctx->threads. */
 void ebb_plan_prepare(ebb_plan *plan);
+/* Also by the team that the calling worker leads. Bits do not depend on that. */
 void ebb_plan_run(ebb_plan *plan, int worker);
 /* A run in parts: its steps from..to-1 of 0..ebb_plan_run_steps-1, all of them once, in order. Output i is
  * complete after step ebb_plan_output_step. */
@@ -56,7 +58,7 @@ void ebb_plan_run_part(ebb_plan *plan, int worker, int32_t from, int32_t to);
 /* Whether every run so far did what it should; a back end's library may have refused. */
 ebb_status ebb_plan_check(const ebb_plan *plan);
 
-/* Bytes: shared (prepared values), each worker (arena + scratch). Known before anything runs. */
+/* Bytes: shared (prepared values), each worker (arena + scratch of its threads). Known before anything runs. */
 typedef struct ebb_plan_size { size_t shared, worker, flops; int steps; } ebb_plan_size;
 ebb_plan_size ebb_plan_measure(const ebb_plan *plan);
 /* JSON: each step with operation, shape, back end, bytes, FLOPs, lifetime; totals. Free with ebb_free. */

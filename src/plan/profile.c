@@ -1,6 +1,6 @@
 /* profile.c: where a plan's time goes, step by step.
  *
- * One idea: every worker counts into a row of its own, so that timing needs no lock; a plan that was not
+ * One idea: every thread counts into a row of its own, so that timing needs no lock; a plan that was not
  * asked to has no rows, and its steps look at no clock.
  */
 #include <string.h>
@@ -9,7 +9,7 @@
 
 ebb_status ebb_plan_profile(ebb_plan *p)
 {
-    size_t rows = (size_t)p->workers * (size_t)p->nsteps;
+    size_t rows = (size_t)p->workers * (size_t)p->team * (size_t)p->nsteps;
     if (p->times == NULL)
         return ebb_alloc(p->ctx, (void **)&p->times, rows + 1, sizeof *p->times, "times of a plan's steps");
     memset(p->times, 0, rows * sizeof *p->times);
@@ -38,7 +38,7 @@ ebb_plan_cost ebb_plan_step_cost(const ebb_plan *p, int32_t t)
                           .prepare = t < p->nprepare,
                           .flops = ebb_node_flops(&p->ir, n),
                           .bytes = ebb_step_bytes(p, t)};
-    for (int w = 0; p->times && w < p->workers; w++) {
+    for (int w = 0; p->times && w < p->workers * p->team; w++) {
         const ebb_step_time *time = &p->times[(size_t)w * (size_t)p->nsteps + (size_t)t];
         cost.seconds += time->seconds;
         cost.calls += time->calls;

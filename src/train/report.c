@@ -24,10 +24,26 @@ ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n)
     return ebb_network_build(g, net, x, t, label);
 }
 
-int64_t ebb_eval_shard(int64_t n, int64_t most, int threads)
+/* Time of n pictures one after another by a team, in that of one thread for one picture. Measured with 2 threads:
+ * 1.7 times as fast as one; every further member costs as much. */
+static double time_of(int64_t n, int team) { return (double)n * (1 + 0.15 * (team - 1)) / team; }
+
+ebb_eval_way ebb_eval_choose(int64_t n, int64_t most, int threads)
 {
-    int64_t shards = (n + most - 1) / most;
-    if (shards < threads)
-        shards = n < threads ? n : threads;
-    return (n + shards - 1) / shards;
+    ebb_eval_way w = {.workers = threads, .team = 1};
+    if (n < 2 * threads)
+        for (int workers = threads - 1; workers >= 1; workers--) {
+            double now = time_of((n + w.workers - 1) / w.workers, w.team);
+            double then = time_of((n + workers - 1) / workers, threads / workers);
+            if (workers <= n && then < now)
+                w = (ebb_eval_way){.workers = workers, .team = threads / workers};
+        }
+    w.shards = (n + most - 1) / most;
+    if (w.shards < w.workers)
+        w.shards = n < w.workers ? n : w.workers;
+    w.shard = (n + w.shards - 1) / w.shards;
+    w.shards = (n + w.shard - 1) / w.shard;
+    if (w.shards < w.workers)
+        w.workers = (int)w.shards;
+    return w;
 }

@@ -10,7 +10,9 @@ const char *ebb_backend_choice_name(const ebb_context *ctx);    /* auto, own, on
 ebb_status ebb_report_text(ebb_context *ctx, json_t *json, char **text);
 /* The evaluation graph of a network at n pictures: inputs x, t and (with classes) label; value eps. */
 ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n);
-/* Pictures a shard when n pictures are spread over threads: at most `most` (evaluation only). */
-int64_t ebb_eval_shard(int64_t n, int64_t most, int threads);
+/* How n pictures are evaluated by threads: shards of `shard` pictures (at most `most`), handed out to workers, each of
+ * which leads a team of so many threads. A matter of time alone, never of bits. */
+typedef struct ebb_eval_way { int64_t shard, shards; int workers, team; } ebb_eval_way;
+ebb_eval_way ebb_eval_choose(int64_t n, int64_t most, int threads);
 
 #endif

@@ -1,9 +1,10 @@
 /* sample.c: pictures from a model.
  *
- * The pictures are cut into shards; a worker takes a shard through the whole trajectory, so that threads
- * meet once at the end. Picture i draws its random numbers as sample first + i, and no picture's
- * arithmetic sees another's: it is the same bits alone or in any batch. Own kernels keep that promise at
- * any shard size; oneDNN chooses its kernels by shape, so it always gets shards of one size, padded.
+ * The pictures are cut into shards; a worker takes a shard through the whole trajectory, so that workers
+ * meet once at the end. Where there are fewer shards than threads, each worker leads a team of them.
+ * Picture i draws its random numbers as sample first + i, and no picture's arithmetic sees another's: it is
+ * the same bits alone or in any batch. Own kernels keep that promise at any shard size; oneDNN chooses its
+ * kernels by shape, so it always gets shards of one size, padded.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -29,8 +30,8 @@ struct ebb_sampling {
     ebb_sample_options o; /* steps filled in */
     const ebb_sampler *sampler;
     ebb_plan *plan;
-    int64_t shard, shards, numbers;
-    int workers;
+    ebb_eval_way way;
+    int64_t numbers;
     worker_state *state;
     float *floats; /* of all workers */
     uint32_t *words;
@@ -115,20 +116,20 @@ static ebb_status check_options(ebb_sampling *s, const ebb_sample_options *optio
 
 /* ---- making ----------------------------------------------------------------------------- */
 
-static void choose_shards(ebb_sampling *s)
+static void choose_way(ebb_sampling *s)
 {
-    int64_t n = s->o.n, threads = s->ctx->threads;
-    bool fixed = s->ctx->backend == EBB_BACKEND_ONEDNN;   /* the table of backend/choose.c: only when asked */
-    s->shard = fixed ? SHARD_MAX : ebb_eval_shard(n, SHARD_MAX, s->ctx->threads);
-    s->shards = (n + s->shard - 1) / s->shard;
-    s->workers = (int)(s->shards < threads ? s->shards : threads);
+    int64_t n = s->o.n, shards = (n + SHARD_MAX - 1) / SHARD_MAX, threads = s->ctx->threads;
+    s->way = ebb_eval_choose(n, SHARD_MAX, s->ctx->threads);
+    if (s->ctx->backend == EBB_BACKEND_ONEDNN)   /* the table of backend/choose.c: only when asked */
+        s->way = (ebb_eval_way){SHARD_MAX, shards, (int)(shards < threads ? shards : threads), 1};
 }
 
 static ebb_status make_plan(ebb_sampling *s, ebb_graph *g)
 {
-    ebb_value eps = ebb_eval_graph(g, &s->model->net, s->shard);
+    ebb_value eps = ebb_eval_graph(g, &s->model->net, s->way.shard);
     EBB_TRY(ebb_graph_status(g));
-    ebb_plan_options options = {.workers = s->workers, .fast_conv = ebb_recipe_fast_conv(s->model->recipe)};
+    ebb_plan_options options = {.workers = s->way.workers, .team = s->way.team,
+                                .fast_conv = ebb_recipe_fast_conv(s->model->recipe)};
     EBB_TRY(ebb_plan_create(s->ctx, g, &eps, 1, &options, &s->plan));
     ebb_params_bind(&s->model->params, s->plan, s->model->weights);
     return EBB_OK;
@@ -136,8 +137,8 @@ static ebb_status make_plan(ebb_sampling *s, ebb_graph *g)
 
 static ebb_status make_buffers(ebb_sampling *s)
 {
-    size_t n = (size_t)s->shard, x = n * (size_t)s->numbers, work = ebb_sampler_work(s->shard, s->numbers);
-    size_t floats = (x + 15) / 16 * 16 + (work + 15) / 16 * 16, workers = (size_t)s->workers;
+    size_t n = (size_t)s->way.shard, x = n * (size_t)s->numbers, work = ebb_sampler_work(s->way.shard, s->numbers);
+    size_t floats = (x + 15) / 16 * 16 + (work + 15) / 16 * 16, workers = (size_t)s->way.workers;
     EBB_TRY(ebb_alloc(s->ctx, (void **)&s->state, workers, sizeof *s->state, "sampling workers"));
     EBB_TRY(
         ebb_alloc(s->ctx, (void **)&s->floats, workers, floats * sizeof(float), "pictures of the samplers"));
@@ -155,7 +156,7 @@ static ebb_status make(ebb_sampling *s, const ebb_sample_options *options)
 {
     ebb_graph *g;
     EBB_TRY(check_options(s, options));
-    choose_shards(s);
+    choose_way(s);
     EBB_TRY(ebb_graph_create(s->ctx, &g));
     ebb_status status = make_plan(s, g);
     ebb_graph_free(g);
@@ -210,8 +211,8 @@ static const float *evaluate(const worker_state *w, const float *x, int t, const
     ebb_plan *plan = s->plan;
     float *times = ebb_plan_input(plan, w->worker, "t");
     int32_t *label = ebb_plan_input(plan, w->worker, "label");
-    memcpy(ebb_plan_input(plan, w->worker, "x"), x, (size_t)(s->shard * s->numbers) * sizeof *x);
-    for (int64_t i = 0; i < s->shard; i++) {
+    memcpy(ebb_plan_input(plan, w->worker, "x"), x, (size_t)(s->way.shard * s->numbers) * sizeof *x);
+    for (int64_t i = 0; i < s->way.shard; i++) {
         times[i] = (float)t;
         if (label != NULL)
             label[i] = labels ? labels[i] : (int32_t)s->model->recipe->net_classes;
@@ -225,7 +226,7 @@ static void guided_eps(void *self, const float *x, int t, float *eps)
 {
     const worker_state *w = self;
     const ebb_sampling *s = w->job;
-    size_t n = (size_t)(s->shard * s->numbers);
+    size_t n = (size_t)(s->way.shard * s->numbers);
     float guidance = (float)s->o.guidance;
     const float *out = evaluate(w, x, t, w->label);
     s->ctx->kernels->affine_f32(n, eps, out, 1.0f + guidance, 0.0f);
@@ -242,7 +243,7 @@ static int report(void *user)
     while (atomic_flag_test_and_set(&s->calling))
         ebb_par_yield();
     /* Looked at under the flag: after a stop nothing more is counted or reported. */
-    if (atomic_load(&s->stopped) == 0 && s->o.progress(s->o.user, ++s->done, s->shards * s->o.steps) != 0)
+    if (atomic_load(&s->stopped) == 0 && s->o.progress(s->o.user, ++s->done, s->way.shards * s->o.steps) != 0)
         atomic_store(&s->stopped, 1);
     atomic_flag_clear(&s->calling);
     return atomic_load(&s->stopped);
@@ -260,9 +261,9 @@ static void run_shard(void *arg, int64_t shard, int worker)
 {
     ebb_sampling *s = arg;
     worker_state *w = &s->state[worker];
-    int64_t first = shard * s->shard, n = s->o.n - first < s->shard ? s->o.n - first : s->shard;
+    int64_t first = shard * s->way.shard, n = s->o.n - first < s->way.shard ? s->o.n - first : s->way.shard;
     /* Padding repeats the last picture; it is computed and thrown away. */
-    for (int64_t i = 0; i < s->shard; i++) {
+    for (int64_t i = 0; i < s->way.shard; i++) {
         int64_t k = first + (i < n ? i : n - 1);
         w->sample[i] = (uint32_t)(s->o.first + k);
         w->label[i] = label_of(s, k);
@@ -272,7 +273,7 @@ static void run_shard(void *arg, int64_t shard, int worker)
         .schedule = &s->model->schedule,
         .steps = s->o.steps,
         .eta = s->o.eta,
-        .n = s->shard,
+        .n = s->way.shard,
         .count = s->numbers,
         .clip = s->model->net.kind == EBB_NET_UNET,
         .sample = w->sample,
@@ -292,11 +293,11 @@ ebb_status ebb_sampling_run(ebb_sampling *s, float *pixels)
     s->pixels = pixels;
     s->done = 0;
     ebb_plan_prepare(s->plan);
-    ebb_par_for(s->workers, s->shards, run_shard, s);
+    ebb_par_teams(s->way.workers, s->way.team, s->way.shards, run_shard, s);
     EBB_TRY(ebb_plan_check(s->plan));
     if (atomic_load(&s->stopped))
         return ebb_fail(s->ctx, EBB_E_ARGUMENT, "sampling was stopped after %lld of %lld evaluations",
-                        (long long)s->done, (long long)(s->shards * s->o.steps));
+                        (long long)s->done, (long long)(s->way.shards * s->o.steps));
     for (int64_t i = 0; i < s->o.n * s->numbers; i++)
         if (!isfinite(pixels[i]))
             return ebb_fail(s->ctx, EBB_E_NUMERIC,

@@ -82,20 +82,19 @@ typedef struct evaluation {
     ebb_params params;
     float *weights;
     ebb_plan *plan;
-    int64_t shard, shards;
-    int workers;
+    ebb_eval_way way;
 } evaluation;
 
 /* Before each run: a plan reuses the places of its inputs. */
 static void fill_inputs(const evaluation *e, int worker)
 {
     const ebb_recipe *r = e->recipe;
-    size_t numbers = (size_t)ebb_shape_count(ebb_network_shape(&e->net, e->shard));
+    size_t numbers = (size_t)ebb_shape_count(ebb_network_shape(&e->net, e->way.shard));
     ebb_rng_at at = {.seed = (uint64_t)r->train_seed, .stream = EBB_STREAM_SPEED, .sample = (uint32_t)worker};
     float *t = ebb_plan_input(e->plan, worker, "t");
     int32_t *label = ebb_plan_input(e->plan, worker, "label");
     e->ctx->kernels->normal_f32(numbers, ebb_plan_input(e->plan, worker, "x"), &at);
-    for (int64_t i = 0; i < e->shard; i++) {
+    for (int64_t i = 0; i < e->way.shard; i++) {
         t[i] = (float)ebb_rng_below(&at, (uint32_t)i, (uint32_t)r->process_steps);
         if (label != NULL)
             label[i] = (int32_t)(i % (r->net_classes + 1));
@@ -113,23 +112,21 @@ static void run_shard(void *arg, int64_t shard, int worker)
 static ebb_status eval_step(void *self)
 {
     evaluation *e = self;
-    ebb_par_for(e->workers, e->shards, run_shard, e);
+    ebb_par_teams(e->way.workers, e->way.team, e->way.shards, run_shard, e);
     return ebb_plan_check(e->plan);
 }
 
 static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluation *e)
 {
     ebb_graph *g;
-    e->shard = ebb_eval_shard(r->train_batch, r->train_shard, ctx->threads);
-    e->shards = (r->train_batch + e->shard - 1) / e->shard;
-    e->workers = e->shards < ctx->threads ? (int)e->shards : ctx->threads;
+    e->way = ebb_eval_choose(r->train_batch, r->train_shard, ctx->threads);
     EBB_TRY(ebb_recipe_network(ctx, r, &e->net));
     EBB_TRY(ebb_params_from_network(ctx, &e->net, &e->params));
     EBB_TRY(ebb_alloc(ctx, (void **)&e->weights, (size_t)e->params.length, sizeof(float), "weights"));
     ebb_params_init(ctx, &e->params, (uint64_t)r->train_seed, e->weights);
     EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_value eps = ebb_eval_graph(g, &e->net, e->shard);
-    ebb_plan_options options = {.workers = e->workers, .fast_conv = ebb_recipe_fast_conv(r)};
+    ebb_value eps = ebb_eval_graph(g, &e->net, e->way.shard);
+    ebb_plan_options options = {.workers = e->way.workers, .team = e->way.team, .fast_conv = ebb_recipe_fast_conv(r)};
     ebb_status status = ebb_graph_status(g);
     if (status == EBB_OK)
         status = ebb_plan_create(ctx, g, &eps, 1, &options, &e->plan);
@@ -198,13 +195,15 @@ static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_opt
     double batch = (double)r->train_batch, median = t->seconds[t->steps / 2];
     if (t->steps % 2 == 0)
         median = 0.5 * (median + t->seconds[t->steps / 2 - 1]);
+    ebb_eval_way way = {.shard = r->train_shard, .team = 1};
+    if (o->eval || o->sample)
+        way = ebb_eval_choose(r->train_batch, r->train_shard, ctx->threads);
     json_t *report = json_pack(
-        "{s:s, s:s, s:f, s:f, s:f, s:i, s:I, s:I, s:i, s:i, s:s, s:s, s:s}", "recipe", r->about_name, "mode",
+        "{s:s, s:s, s:f, s:f, s:f, s:i, s:I, s:I, s:i, s:i, s:i, s:s, s:s, s:s}", "recipe", r->about_name, "mode",
         o->sample ? "sample" : o->eval ? "eval" : "train", "images_per_second", batch / median, "min",
         batch / t->seconds[t->steps - 1], "max", batch / t->seconds[0], "steps", t->steps, "batch",
-        (json_int_t)r->train_batch, "shard",
-        (json_int_t)(o->eval ? ebb_eval_shard(r->train_batch, r->train_shard, ctx->threads) : r->train_shard),
-        "ranks", ebb_ranks_of(ctx), "threads", ctx->threads, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
+        (json_int_t)r->train_batch, "shard", (json_int_t)way.shard, "ranks", ebb_ranks_of(ctx), "threads",
+        ctx->threads, "team", way.team, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
         ebb_isa_name(ctx->isa));
     if (report != NULL && o->sample) {
         json_object_del(report, "shard");

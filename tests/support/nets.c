@@ -14,6 +14,7 @@
 
 ebb_context *net_ctx;
 bool net_fast_conv;
+int net_team, net_bf16;
 
 #define UNET(...) {.kind = EBB_NET_UNET, .u.unet = {.eps = 1e-6f, __VA_ARGS__}}
 #define PICTURE(h, w, c) .size_h = h, .size_w = w, .channels = c
@@ -128,7 +129,7 @@ const ebb_node *net_param(const net *e, int i)
 
 static void net_plan(net *e)
 {
-    ebb_plan_options options = {.workers = 1, .fast_conv = net_fast_conv};
+    ebb_plan_options options = {.workers = 1, .team = net_team, .fast_conv = net_fast_conv, .bf16 = net_bf16};
     net_ok(ebb_plan_create(net_ctx, e->g, e->values, e->count, &options, &e->plan));
     e->weight = net_memory((size_t)e->g->nparams, sizeof *e->weight);
     for (int i = 0; i < e->g->nparams; i++) {

@@ -12,6 +12,8 @@
 extern ebb_context *net_ctx;
 /* Of the plans made from now on: Winograd's convolutions where they pay. */
 extern bool net_fast_conv;
+extern int net_team;          /* threads of a run; 0: one */
+extern int net_bf16;          /* pictures of that many channels and more in bfloat16; 0: none */
 
 extern const ebb_network unet_s, unet_m, unet_l;
 /* Classes, three colours, attention at both levels, a picture that is not square and odd at level 1. */
