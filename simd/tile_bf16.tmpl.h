@@ -67,8 +67,11 @@ typedef struct pair_job {
     size_t columns;
     const float *bias;                     /* NULL: none; and the residual, laid out as c */
     const ebb_bf16 *residual;
-    tile_ahead ahead;
+    tile_ahead ahead, weights;             /* asked for by each tile; by each PAIR_ASK steps of k */
 } pair_job;
+
+/* Short enough that what is asked for between two stretches does not make them wait. */
+enum { PAIR_ASK = 128, PAIR_ASK_LINES = 24 };
 
 /* n <= VW finished sums -> C at `at`. */
 static inline __attribute__((always_inline)) void
@@ -139,7 +142,7 @@ pair_finish(const int R, const int V, const pair_job *j, const tile_row *rows, v
 
 /* R rows by V vectors from a column on; sum: (TILE_ROWS, TILE_WIDE), where sums come from and go to, or NULL: C. */
 static inline __attribute__((always_inline)) void
-pair_chain(const int R, const int V, const bool turned, const pair_job *j, const tile_row *rows, const pair_walk *w,
+pair_chain(const int R, const int V, const bool turned, pair_job *j, const tile_row *rows, const pair_walk *w,
            size_t column, float *sum)
 {
     vf s[TILE_ROWS][TILE_VECS];
@@ -166,10 +169,17 @@ pair_chain(const int R, const int V, const bool turned, const pair_job *j, const
     const ebb_bf16 *b = j->b + rows->b + 2 * column;
     if (turned)
         pair_turned(R, V, s, p[0], b, w->len);
-    for (size_t o = 0; o < w->outer && !turned; o++)
-        for (size_t i = 0; i < w->inner; i++)
-            pair_segment(R, V, s, p, (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner,
-                         b + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner, w->len);
+    for (size_t o = 0; o < w->outer && !turned; o++) {
+        for (size_t i = 0; i < w->inner; i++) {
+            ptrdiff_t k = (ptrdiff_t)o * w->a_outer + (ptrdiff_t)i * w->a_inner;
+            const ebb_bf16 *at = b + (ptrdiff_t)o * w->b_outer + (ptrdiff_t)i * w->b_inner;
+            for (size_t left = w->len, len; left; left -= len, k += (ptrdiff_t)len, at += len * EBB_PANEL) {
+                len = left < PAIR_ASK ? left : PAIR_ASK;
+                tile_look_ahead(&j->weights);
+                pair_segment(R, V, s, p, k, at, len);
+            }
+        }
+    }
     pair_fold(R, V, s);
     if (sum) {
         TILE_UNROLL
@@ -184,15 +194,15 @@ pair_chain(const int R, const int V, const bool turned, const pair_job *j, const
 }
 
 /* One function per tile size, so that the sums are registers in each. */
-typedef void pair_fn(const pair_job *j, const tile_row *rows, const pair_walk *w, size_t column, float *sum);
+typedef void pair_fn(pair_job *j, const tile_row *rows, const pair_walk *w, size_t column, float *sum);
 #define PAIR_FN(R, V)                                                                                          \
-    static void pair_##R##_##V(const pair_job *j, const tile_row *rows, const pair_walk *w, size_t column,     \
+    static void pair_##R##_##V(pair_job *j, const tile_row *rows, const pair_walk *w, size_t column,           \
                                float *sum)                                                                     \
     {                                                                                                          \
         pair_chain(R, V, false, j, rows, w, column, sum);                                                      \
     }                                                                                                          \
-    static void pair_turned_##R##_##V(const pair_job *j, const tile_row *rows, const pair_walk *w,             \
-                                      size_t column, float *sum)                                               \
+    static void pair_turned_##R##_##V(pair_job *j, const tile_row *rows, const pair_walk *w, size_t column,    \
+                                      float *sum)                                                              \
     {                                                                                                          \
         pair_chain(R, V, true, j, rows, w, column, sum);                                                       \
     }
@@ -225,7 +235,7 @@ static inline void pair_ask(const pair_job *j, const tile_row *rows, int n, size
 }
 
 /* One tile; where its last vector is not full, sums pass through memory. */
-static void pair_one(const pair_job *j, const tile_row *rows, int n, size_t column, size_t wide)
+static void pair_one(pair_job *j, const tile_row *rows, int n, size_t column, size_t wide)
 {
     _Alignas(64) float sum[TILE_ROWS * TILE_WIDE];
     bool direct = wide % VW == 0;
@@ -270,6 +280,15 @@ static void pair_run(pair_job *j, const tile_row *rows, size_t count)
     }
 }
 
+/* The next panel, while tiles of `count` rows pass over this one: where rows are few, its time would be memory's. */
+static tile_ahead pair_next(const ebb_bf16 *panel, size_t depth, size_t count)
+{
+    size_t tiles = (count + TILE_ROWS - 1) / TILE_ROWS, bytes = depth * 2 * EBB_PANEL * sizeof *panel;
+    tile_ahead next = tile_ahead_make(panel, bytes, tiles * ((2 * depth + PAIR_ASK - 1) / PAIR_ASK));
+    next.step = next.step < PAIR_ASK_LINES * 64 ? next.step : PAIR_ASK_LINES * 64;
+    return next;
+}
+
 /* All panels of packed weights, depth pairs each, over the rows. */
 static void pair_panels(pair_job *j, size_t depth, size_t columns, const tile_row *rows, size_t count)
 {
@@ -280,6 +299,8 @@ static void pair_panels(pair_job *j, size_t depth, size_t columns, const tile_ro
         p.columns = columns - first < EBB_PANEL ? columns - first : EBB_PANEL;
         p.bias = j->bias ? j->bias + first : NULL;
         p.residual = j->residual ? j->residual + first : NULL;
+        if (first + EBB_PANEL < columns)
+            p.weights = pair_next(p.b + depth * 2 * EBB_PANEL, depth, count);
         pair_run(&p, rows, count);
     }
 }
