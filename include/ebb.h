@@ -103,7 +103,7 @@ EBB_API ebb_status ebb_trainer_create(ebb_context *ctx, const ebb_recipe *recipe
 /* Continues the run in `dir` from its checkpoint: the same bits as if it had never stopped. */
 EBB_API ebb_status ebb_trainer_resume(ebb_context *ctx, const char *dir, ebb_trainer **out);
 /* JSON: recipe name, parameters, bytes that training will hold at most (ebb's own; the program's code and
- * its libraries come on top, about 10 MB), threads, kernels, back end. */
+ * its libraries come on top, about 10 MB; of each rank), ranks, threads, kernels, back end. */
 EBB_API ebb_status ebb_trainer_about(ebb_trainer *trainer, char **json);
 /* One optimiser step, with the log lines, sample grids and checkpoints that fall due. */
 EBB_API ebb_status ebb_trainer_step(ebb_trainer *trainer, ebb_train_report *report);

@@ -1,7 +1,7 @@
 /* dist.h: the other processes that train the same model, as a table of what can be done with them.
  *
  * dist.c fills the table by MPI. A context that is alone has none (ctx->dist is NULL), and nobody calls MPI.
- * All but send, receive and test are collective: every rank has to make the same calls in the same order.
+ * share, tell and close are collective: every rank has to make the same calls in the same order.
  */
 #ifndef EBB_DIST_H
 #define EBB_DIST_H
