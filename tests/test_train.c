@@ -294,6 +294,8 @@ static void check_profile(const json_t *speed, bool eval)
     json_array_foreach(steps, i, step) {
         bool prepare = !strcmp(json_string_value(json_object_get(step, "phase")), "prepare");
         json_int_t calls = json_integer_value(json_object_get(step, "calls"));
+        assert_true(json_number_value(json_object_get(step, "least_ms")) <=
+                    json_number_value(json_object_get(step, "ms")) * (1 + 1e-9));
         assert_int_equal(calls, prepare && eval ? 0 : prepare ? 5 : 5 * shards);
     }
 }

@@ -39,7 +39,10 @@ static void run_piece(const ebb_plan *p, int32_t t, int worker, int member, int 
     ebb_step_time *time = &p->times[(size_t)args.worker * (size_t)p->nsteps + (size_t)t];
     double start = ebb_seconds();
     s->executor.run(&s->executor, &args);
-    time->seconds += ebb_seconds() - start;
+    double seconds = ebb_seconds() - start;
+    if (time->pieces++ == 0 || seconds < time->least)
+        time->least = seconds;
+    time->seconds += seconds;
     time->calls += part == 0;
 }
 

@@ -29,7 +29,7 @@ typedef struct ebb_plan_step {
 } ebb_plan_step;
 
 /* What a thread has spent in a step. */
-typedef struct ebb_step_time { double seconds; int64_t calls; } ebb_step_time;
+typedef struct ebb_step_time { double seconds, least; int64_t calls, pieces; } ebb_step_time;
 
 typedef struct ebb_plan_input_slot { char *name; int32_t buffer; } ebb_plan_input_slot;
 

@@ -74,6 +74,7 @@ typedef struct ebb_plan_cost {
     bool prepare;                /* of that phase */
     int64_t calls;
     double seconds;              /* of all calls */
+    double least;                /* of the shortest call, or of its shortest part where a team shares it */
     size_t flops, bytes;         /* of one; bytes: inputs and outputs, each once */
 } ebb_plan_cost;
 ebb_plan_cost ebb_plan_step_cost(const ebb_plan *plan, int32_t step);

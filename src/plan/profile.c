@@ -41,6 +41,8 @@ ebb_plan_cost ebb_plan_step_cost(const ebb_plan *p, int32_t t)
     for (int w = 0; p->times && w < p->workers * p->team; w++) {
         const ebb_step_time *time = &p->times[(size_t)w * (size_t)p->nsteps + (size_t)t];
         cost.seconds += time->seconds;
+        if (time->pieces > 0 && (cost.least == 0 || time->least < cost.least))
+            cost.least = time->least;
         cost.calls += time->calls;
     }
     return cost;

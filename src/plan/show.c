@@ -4,6 +4,26 @@
 
 #include "plan/internal.h"
 
+/* [home, place, bytes]: where a value lies; place: its byte there, or the number of the parameter or output. */
+static json_t *place_json(const ebb_plan *p, int32_t buffer)
+{
+    static const char *const homes[] = {
+        [EBB_HOME_ARENA] = "arena", [EBB_HOME_SHARED] = "shared", [EBB_HOME_PARAM] = "param",
+        [EBB_HOME_OUTPUT] = "output"};
+    const ebb_buffer *b = &p->buffer[buffer];
+    bool numbered = b->home == EBB_HOME_PARAM || b->home == EBB_HOME_OUTPUT;
+    return json_pack("[s,I,I]", homes[b->home], numbered ? (json_int_t)b->index : (json_int_t)b->offset,
+                     (json_int_t)b->bytes);
+}
+
+static json_t *places_json(const ebb_plan *p, const int32_t *buffer, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, place_json(p, buffer[i]));
+    return list;
+}
+
 static json_t *step_json(const ebb_plan *p, int32_t t)
 {
     const ebb_plan_step *s = &p->step[t];
@@ -14,11 +34,13 @@ static json_t *step_json(const ebb_plan *p, int32_t t)
 
     ebb_shape_text(n->shape, shape, sizeof shape);
     json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "step", (int)t, "phase",
-                          prepare ? "prepare" : "run", "op", ebb_op_name(n->op), "shape", shape, "type", ebb_dtype_name(n->type), "backend",
-                          s->executor.backend->name, "implementation", s->executor.implementation, "bytes",
+                          prepare ? "prepare" : "run", "op", ebb_op_name(n->op), "shape", shape, "type",
+                          ebb_dtype_name(n->type), "backend", s->executor.backend->name, "implementation", s->executor.implementation, "bytes",
                           (json_int_t)ebb_step_bytes(p, t), "flops", (json_int_t)ebb_node_flops(&p->ir, n));
     if (j && !prepare)
         json_object_set_new(j, "lifetime", json_pack("[i,i]", b->first, b->last));
+    json_object_set_new(j, "reads", places_json(p, s->in, n->nin));
+    json_object_set_new(j, "writes", places_json(p, s->out, s->executor.task.nout));
     if (j && b->home == EBB_HOME_ARENA)
         json_object_set_new(j, "offset", json_integer((json_int_t)b->offset));
     return j;

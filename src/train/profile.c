@@ -84,11 +84,11 @@ static json_t *steps_json(const ebb_plan *plan, int steps)
         char shape[96];
         ebb_plan_cost c = ebb_plan_step_cost(plan, t);
         ebb_shape_text(c.shape, shape, sizeof shape);
-        json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:f, s:I, s:I}", "step", t, "phase",
-                                              c.prepare ? "prepare" : "run", "op", c.op, "implementation",
-                                              c.implementation, "shape", shape, "calls", (json_int_t)c.calls, "ms",
-                                              ms_of_one(&c), "flops", (json_int_t)c.flops, "bytes",
-                                              (json_int_t)c.bytes));
+        json_array_append_new(
+            list, json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:I, s:I}", "step", t, "phase",
+                            c.prepare ? "prepare" : "run", "op", c.op, "implementation", c.implementation, "shape",
+                            shape, "calls", (json_int_t)c.calls, "ms", ms_of_one(&c), "least_ms", 1e3 * c.least,
+                            "flops", (json_int_t)c.flops, "bytes", (json_int_t)c.bytes));
     }
     return list;
 }
