@@ -122,7 +122,8 @@ def line_of(args, name, row):
 
 def show(lines):
     width = max(len(line["row"]) for line in lines)
-    print(f"{'row':{width}}  {'images/s':>9}  {'evaluations/s':>13}  {'batch':>5}  {'threads':>7}  {'iqr %':>5}  against")
+    print(f"{'row':{width}}  {'images/s':>9}  {'evaluations/s':>13}  {'batch':>5}  {'threads':>7}  {'iqr %':>5}  "
+          "against")
     for line in lines:
         evaluations = f"{line['evaluations_per_second']:.1f}" if "evaluations_per_second" in line else ""
         ratios = "  ".join(f"{v:.3f}" for k, v in line.items() if k.startswith("ratio"))
@@ -148,7 +149,7 @@ def compare_file(table):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ebb", nargs="+", help="programs: build/ebb; the others are compared with the first")
-    parser.add_argument("--filter", default="", metavar="REGEX", help="only rows whose name matches: ^f32/train/unet-s$")
+    parser.add_argument("--filter", default="", metavar="REGEX", help="only rows whose name matches: ^f32/train/")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="default: one a core")
     parser.add_argument("--seconds", type=float, default=3, help="of each row in each round, at least (default: 3)")
