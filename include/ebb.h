@@ -151,6 +151,7 @@ typedef struct ebb_sample_options {
     /* Called after each finished network evaluation from one thread at a time; non-zero stops. */
     int (*progress)(void *user, int64_t done, int64_t total);
     void *user;
+    const char *precision;       /* of activations: "f32", "bf16"; NULL: as the model was trained */
 } ebb_sample_options;
 #define EBB_LABEL_NONE (-1)
 #define EBB_LABEL_ALL (-2)
@@ -181,7 +182,7 @@ typedef struct ebb_speed_options {
     size_t size;
     int eval;                    /* 0: whole training steps, 1: network evaluations */
     int batch;                   /* 0: the recipe's (sample: its sample.count) */
-    const char *precision;       /* "f32" */
+    const char *precision;       /* of activations: "f32", "bf16", "auto"; NULL: the recipe's */
     double seconds;              /* measure at least this long, 0: 3; at least 5 steps, or one sampling run */
     int sample;                  /* 1: whole sampling runs, by the recipe's sampler with random weights */
     int profile;                 /* 1: also the time of each operation (times every step: a little slower) */

@@ -29,7 +29,7 @@ extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, c
 
 /* ---- line.c: options and arguments ------------------------------------------------------------ */
 /* Options that every command has; members are set by cli_run. */
-typedef struct cli_common_options { int json, threads, help; char *bind; } cli_common_options;
+typedef struct cli_common_options { int json, threads, help; char *bind, *precision; } cli_common_options;
 extern cli_common_options cli_common;
 #define CLI_COMMON_OPTIONS                                                                             \
     {"threads", 0, POPT_ARG_INT, &cli_common.threads, 0, "threads (default: one a core)", "T"},        \
@@ -38,6 +38,11 @@ extern cli_common_options cli_common;
     {"json", 0, POPT_ARG_NONE, &cli_common.json, 0, "print the result as one line of JSON", NULL},     \
     {"help", 'h', POPT_ARG_NONE, &cli_common.help, 0, "print this help", NULL}, POPT_TABLEEND
 
+/* Of the commands that take a recipe to compute with. */
+#define CLI_PRECISION_OPTION                                                                           \
+    {"precision", 0, POPT_ARG_STRING, &cli_common.precision, 0,                                        \
+     "of activations: f32, bf16 or auto (default: the recipe's)", "P"}
+
 /* What a command line leaves when its options are read: rest[0..count). */
 typedef struct cli_line { poptContext popt; const char **rest; int count; } cli_line;
 /* What every command does: reads the line, checks it (check may be NULL), makes a context, works, frees. */
@@ -45,7 +50,8 @@ int cli_run(const cli_command *self, const struct poptOption *options, int argc,
             int (*check)(const cli_line *line), int (*work)(ebb_context *ctx, const cli_line *line));
 /* The name of the list (ended by NULL) nearest to `word`, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names);
-/* A recipe from rest: [RECIPE] [key=value ...]; `fallback` when there is no RECIPE (NULL: one is needed).
+/* A recipe from rest: [RECIPE] [key=value ...]; `fallback` when there is no RECIPE (NULL: one is needed). Then
+ * --precision.
  * NULL: the message was printed and *code is the exit code. */
 ebb_recipe *cli_recipe_read(ebb_context *ctx, const cli_line *line, const char *fallback, int *code);
 

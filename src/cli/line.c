@@ -112,6 +112,16 @@ static void free_line(cli_line *line)
     poptFreeContext(line->popt);
 }
 
+/* The key=value that --precision stands for, or NULL. */
+static const char *precision_assignment(void)
+{
+    static const char *const known[] = {"precision.type=f32", "precision.type=bf16", "precision.type=auto"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(strchr(known[i], '=') + 1, cli_common.precision) == 0)
+            return known[i];
+    return NULL;
+}
+
 ebb_recipe *cli_recipe_read(ebb_context *ctx, const cli_line *line, const char *fallback, int *code)
 {
     int i = line->count > 0 && !strchr(line->rest[0], '=');
@@ -121,9 +131,16 @@ ebb_recipe *cli_recipe_read(ebb_context *ctx, const cli_line *line, const char *
         *code = cli_fail_usage("which recipe? give a name (ebb recipes lists them) or a JSON file");
         return NULL;
     }
+    const char *precision = cli_common.precision ? precision_assignment() : NULL;
+    if (cli_common.precision && !precision) {
+        *code = cli_fail_usage("--precision %s: give f32, bf16 or auto", cli_common.precision);
+        return NULL;
+    }
     ebb_status status = ebb_recipe_load(ctx, name, &recipe);
     for (; status == EBB_OK && i < line->count; i++)
         status = ebb_recipe_set(ctx, recipe, line->rest[i]);
+    if (status == EBB_OK && precision)
+        status = ebb_recipe_set(ctx, recipe, precision);
     status = ebb_ranks_agree(ctx, status);
     if (status == EBB_OK)
         return recipe;

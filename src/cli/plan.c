@@ -5,6 +5,7 @@ static struct { int eval; } given;
 
 static const struct poptOption options[] = {
     {"eval", 0, POPT_ARG_NONE, &given.eval, 0, "the plan of evaluation instead of training", NULL},
+    CLI_PRECISION_OPTION,
     CLI_COMMON_OPTIONS,
 };
 

@@ -12,7 +12,7 @@
 #include "cli/cli.h"
 
 static struct {
-    char *out, *class, *sampler, *seed;
+    char *out, *class, *sampler, *seed, *precision;
     long long n, first;
     int steps, columns;
     double guidance, eta;
@@ -29,6 +29,7 @@ static const struct poptOption options[] = {
      "classifier-free guidance weight w of Ho & Salimans (default: the model's)", "G"},
     {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "ddim: noise, 0 none to 1 ancestral (default: the model's)", "E"},
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise (default 0)", "K"},
+    {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "of activations: f32 or bf16 (default: as trained)", "P"},
     {"first", 0, POPT_ARG_LONGLONG, &given.first, 0, "index of the first picture of the seed (default 0)",
      "I"},
     {"columns", 0, POPT_ARG_INT, &given.columns, 0, "pictures in a row of the grid", "C"},
@@ -220,6 +221,7 @@ static int sample(ebb_context *ctx, const cli_line *line)
     if (given.sampler)
         o.sampler = given.sampler;
     o.first = given.first;
+    o.precision = given.precision;
     o.steps = given.steps;
     o.guidance = given.guidance;
     o.eta = given.eta;

@@ -4,14 +4,14 @@
 
 #include "cli/cli.h"
 
-static struct { int train, eval, sample, profile, batch; char *precision; double seconds; } given;
+static struct { int train, eval, sample, profile, batch; double seconds; } given;
 
 static const struct poptOption options[] = {
     {"train", 0, POPT_ARG_NONE, &given.train, 0, "forward, backward, AdamW and EMA (the default)", NULL},
     {"eval", 0, POPT_ARG_NONE, &given.eval, 0, "network evaluations only", NULL},
     {"sample", 0, POPT_ARG_NONE, &given.sample, 0, "pictures from noise to end, by the recipe's sampler", NULL},
     {"batch", 0, POPT_ARG_INT, &given.batch, 0, "pictures a step, or a sampling run (default: the recipe's)", "B"},
-    {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "f32 (default) or bf16", "P"},
+    CLI_PRECISION_OPTION,
     {"seconds", 0, POPT_ARG_DOUBLE, &given.seconds, 0, "measure at least so long, and 5 steps or one sampling run (default 3)",
      "S"},
     {"profile", 0, POPT_ARG_NONE, &given.profile, 0, "also where the time goes, by operation", NULL},
@@ -25,8 +25,6 @@ static int check(const cli_line *line)
         return cli_fail_usage("--train, --eval or --sample: one of them");
     if (given.batch < 0 || !(given.seconds >= 0 && given.seconds < 1e6))
         return cli_fail_usage("--batch and --seconds take positive numbers");
-    if (given.precision && strcmp(given.precision, "f32") != 0 && strcmp(given.precision, "bf16") != 0)
-        return cli_fail_usage("--precision %s: give f32 or bf16", given.precision);
     return CLI_OK;
 }
 
@@ -79,8 +77,7 @@ static int speed(ebb_context *ctx, const cli_line *line)
                            .sample = given.sample,
                            .batch = given.batch,
                            .seconds = given.seconds,
-                           .profile = given.profile,
-                           .precision = given.precision ? given.precision : "f32"};
+                           .profile = given.profile};
     char *text;
     ebb_status status = ebb_speed(ctx, recipe, &o, &text);
     json_t *json = status == EBB_OK ? cli_json_take(text) : NULL;

@@ -7,6 +7,7 @@ static const struct poptOption options[] = {
     {"out", 'o', POPT_ARG_STRING, &given.out, 0, "directory of the run (made when missing)", "DIR"},
     {"resume", 0, POPT_ARG_STRING, &given.resume, 0, "go on with the run in DIR: the same bits as uncut",
      "DIR"},
+    CLI_PRECISION_OPTION,
     CLI_COMMON_OPTIONS,
 };
 
@@ -57,13 +58,14 @@ static ebb_status announce(ebb_trainer *trainer)
         snprintf(ranks, sizeof ranks, "a rank, %lld ranks x ", (long long)whole(about, "ranks"));
     if (about && cli_speaks())
         fprintf(stderr, "%s: %.3g million parameters, %lld pictures %lldx%lldx%lld, batch %lld, "
-                "at most %.0f MB beside code and libraries, %s%lld threads, %s\n",
+                "at most %.0f MB beside code and libraries, %s%lld threads, %s, %s\n",
                 json_string_value(json_object_get(about, "recipe")),
                 1e-6 * (double)whole(about, "parameters"), (long long)whole(about, "pictures"),
                 (long long)whole(about, "height"), (long long)whole(about, "width"),
                 (long long)whole(about, "channels"), (long long)whole(about, "batch"),
                 1e-6 * (double)whole(about, "memory_bytes"), ranks, (long long)whole(about, "threads"),
-                json_string_value(json_object_get(about, "cpu")));
+                json_string_value(json_object_get(about, "cpu")),
+                json_string_value(json_object_get(about, "precision")));
     json_decref(about);
     return status;
 }
@@ -129,6 +131,8 @@ static int check(const cli_line *line)
     if (given.resume && line->count > 0)
         return cli_fail_usage("--resume takes the recipe from the checkpoint: leave \"%s\" away",
                               line->rest[0]);
+    if (given.resume && cli_common.precision)
+        return cli_fail_usage("--resume goes on in the precision that the run began with: leave --precision away");
     if (!given.resume && !given.out)
         return cli_fail_usage("where to? give -o DIR for a new run, or --resume DIR to go on with one");
     return CLI_OK;

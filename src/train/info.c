@@ -122,7 +122,7 @@ static json_t *tensors_json(const ebb_safetensors *st, int64_t *numbers)
     return list;
 }
 
-/* Metadata as it is, but a recipe as JSON of its own. */
+/* Metadata as it is, but a recipe as JSON of its own; and how it computes, which older recipes did not have to say. */
 static ebb_status metadata_json(ebb_context *ctx, const ebb_safetensors *st, json_t *info)
 {
     const char *recipe = ebb_st_metadata(st, "ebb.recipe");
@@ -131,6 +131,10 @@ static ebb_status metadata_json(ebb_context *ctx, const ebb_safetensors *st, jso
     if (recipe == NULL)
         return EBB_OK;
     EBB_TRY(ebb_json_parse(ctx, recipe, st->path, &parsed));
+    json_t *precision = json_object_get(json_object_get(parsed, "precision"), "type");
+    json_object_set(info, "precision", precision);
+    if (precision == NULL)
+        json_object_set_new(info, "precision", json_string("f32"));
     json_object_set_new(info, "recipe", parsed);
     json_object_del(metadata, "ebb.recipe");
     return EBB_OK;

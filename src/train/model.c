@@ -67,6 +67,9 @@ ebb_status ebb_model_recipe(ebb_context *ctx, const ebb_safetensors *st, const c
                         st->path, have, kind, kind);
     snprintf(where, sizeof where, "%.480s (its recipe)", st->path);
     EBB_TRY(ebb_recipe_parse(ctx, text, where, directory ? directory : "", out));
+    /* A file from before there was a choice. */
+    if (strcmp((*out)->precision_type, "auto") == 0)
+        strcpy((*out)->precision_type, "f32");
     ebb_status status = ebb_recipe_check(ctx, *out);
     if (status == EBB_OK)
         return EBB_OK;

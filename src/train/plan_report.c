@@ -9,8 +9,9 @@ static ebb_status make_plan(ebb_context *ctx, const ebb_recipe *r, const ebb_net
     ebb_graph *g;
     ebb_value *outputs;
     int count = eval ? 1 : params->count + 1;
-    ebb_plan_options options = {.workers = 1, .measure_only = true, .fast_conv = ebb_recipe_fast_conv(r),
-                                .bound_from = !eval};
+    ebb_plan_options options = ebb_recipe_plan(r, 1);
+    options.measure_only = true;
+    options.bound_from = !eval;
     EBB_TRY(ebb_graph_create(ctx, &g));
     ebb_status status = ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs,
                                   "outputs of a graph");
@@ -37,9 +38,10 @@ static ebb_status describe(ebb_context *ctx, const ebb_recipe *r, const ebb_para
     ebb_status status = ebb_json_parse(ctx, text, "plan", &steps);
     ebb_free(text);
     EBB_TRY(status);
-    json_t *report = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s}", "recipe", r->about_name, "kind",
+    json_t *report = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "recipe", r->about_name, "kind",
                                eval ? "evaluation" : "training", "parameters", (json_int_t)params->numbers,
                                "batch", (json_int_t)r->train_batch, "shard", (json_int_t)r->train_shard,
+                               "precision", r->precision_type,
                                "cpu", ebb_isa_name(ctx->isa), "backend", ebb_backend_choice_name(ctx));
     if (report != NULL)
         json_object_update(report, steps);
@@ -54,6 +56,7 @@ static ebb_status report(ebb_context *ctx, ebb_recipe *r, bool eval, char **json
     ebb_plan *plan = NULL;
     EBB_TRY(ebb_recipe_check(ctx, r));
     EBB_TRY(ebb_recipe_complete(ctx, r));
+    ebb_recipe_settle(ctx, r);
     EBB_TRY(ebb_recipe_network(ctx, r, &net));
     EBB_TRY(ebb_params_from_network(ctx, &net, &params));
     ebb_status status = make_plan(ctx, r, &net, &params, eval, &plan);

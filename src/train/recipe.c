@@ -167,6 +167,9 @@ ebb_status ebb_recipe_load(ebb_context *ctx, const char *name, ebb_recipe **out)
     return load_file(ctx, name, out);
 }
 
+/* "precision=bf16" is short for the key that is meant. */
+static const char *full_name(const char *name) { return strcmp(name, "precision") == 0 ? "precision.type" : name; }
+
 ebb_status ebb_recipe_set(ebb_context *ctx, ebb_recipe *recipe, const char *assignment)
 {
     char full[128];
@@ -178,7 +181,7 @@ ebb_status ebb_recipe_set(ebb_context *ctx, ebb_recipe *recipe, const char *assi
                         assignment);
     snprintf(full, sizeof full, "%.*s", (int)(equals - assignment > 120 ? 120 : equals - assignment),
              assignment);
-    EBB_TRY(ebb_key_find(ctx, full, "", &key));
+    EBB_TRY(ebb_key_find(ctx, full_name(full), "", &key));
     EBB_TRY(ebb_key_parse(ctx, key, equals + 1, &value));
     ebb_status status = ebb_key_store(ctx, key, value, "", recipe);
     json_decref(value);

@@ -65,7 +65,11 @@ ebb_status ebb_recipe_copy(ebb_context *ctx, const ebb_recipe *recipe, ebb_recip
 ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *recipe);
 int ebb_recipe_height(const ebb_recipe *recipe);     /* 0: not known yet */
 int ebb_recipe_width(const ebb_recipe *recipe);
-bool ebb_recipe_fast_conv(const ebb_recipe *recipe); /* precision.conv is fast */
+/* precision.type=auto becomes what it means on this machine. Done where a run begins; what that run writes says so,
+ * and is read, resumed and sampled from as it was trained. */
+void ebb_recipe_settle(const ebb_context *ctx, ebb_recipe *recipe);
+/* How plans compute, by the section precision (settled). */
+ebb_plan_options ebb_recipe_plan(const ebb_recipe *recipe, int workers);
 /* The size and channels must be known (see ebb_recipe_complete). */
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *recipe, ebb_network *out);
 ebb_status ebb_recipe_schedule(ebb_context *ctx, const ebb_recipe *recipe, ebb_schedule *out);

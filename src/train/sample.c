@@ -61,6 +61,8 @@ static void fill_from_recipe(ebb_sample_options *o, const ebb_recipe *r)
         o->guidance = o->label == EBB_LABEL_NONE ? 0 : r->sample_guidance;
     if (isnan(o->eta))
         o->eta = recipes ? r->sample_eta : 0;
+    if (o->precision == NULL)
+        o->precision = r->precision_type;
 }
 
 static ebb_status check_label(ebb_context *ctx, const ebb_model *model, const ebb_sample_options *o)
@@ -93,6 +95,14 @@ static ebb_status check_sampler(ebb_sampling *s)
     return ebb_sampler_check(s->ctx, &s->model->schedule, s->o.steps, s->o.eta);
 }
 
+static ebb_status check_precision(ebb_context *ctx, const ebb_sample_options *o)
+{
+    if (strcmp(o->precision, "f32") != 0 && strcmp(o->precision, "bf16") != 0)
+        return ebb_fail(ctx, EBB_E_USAGE, "unknown precision '%s': f32 or bf16 (none: as the model was trained)",
+                        o->precision);
+    return EBB_OK;
+}
+
 static ebb_status check_options(ebb_sampling *s, const ebb_sample_options *options)
 {
     ebb_context *ctx = s->ctx;
@@ -110,6 +120,7 @@ static ebb_status check_options(ebb_sampling *s, const ebb_sample_options *optio
     fill_from_recipe(&s->o, s->model->recipe);
     if (!isfinite(s->o.guidance))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance must be a finite number, as 0 or 1.5");
+    EBB_TRY(check_precision(ctx, &s->o));
     EBB_TRY(check_label(ctx, s->model, &s->o));
     return check_sampler(s);
 }
@@ -128,8 +139,9 @@ static ebb_status make_plan(ebb_sampling *s, ebb_graph *g)
 {
     ebb_value eps = ebb_eval_graph(g, &s->model->net, s->way.shard);
     EBB_TRY(ebb_graph_status(g));
-    ebb_plan_options options = {.workers = s->way.workers, .team = s->way.team,
-                                .fast_conv = ebb_recipe_fast_conv(s->model->recipe)};
+    ebb_plan_options options = ebb_recipe_plan(s->model->recipe, s->way.workers);
+    options.team = s->way.team;
+    options.bf16 = strcmp(s->o.precision, "bf16") == 0 ? EBB_BF16_CHANNELS : 0;
     EBB_TRY(ebb_plan_create(s->ctx, g, &eps, 1, &options, &s->plan));
     ebb_params_bind(&s->model->params, s->plan, s->model->weights);
     return EBB_OK;

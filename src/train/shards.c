@@ -29,13 +29,15 @@ static int log2_up(int64_t n)
 
 /* ---- making ----------------------------------------------------------------------------- */
 
-static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph *g, bool fast_conv, ebb_shards *s)
+static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph *g, ebb_plan_options options,
+                            ebb_shards *s)
 {
     ebb_value *outputs;
     int count = s->params->count + 1;
     EBB_TRY(ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph"));
     ebb_status status = ebb_loss_simple(g, net, s->size, s->batch, outputs, count);
-    ebb_plan_options options = {.workers = s->workers, .fast_conv = fast_conv, .bound_from = 1};
+    options.workers = s->workers;
+    options.bound_from = 1;
     if (status == EBB_OK)
         status = ebb_plan_create(ctx, g, outputs, count, &options, &s->plan);
     ebb_free(outputs);
@@ -97,13 +99,13 @@ static ebb_status divide(ebb_context *ctx, ebb_shards *s)
     return EBB_OK;
 }
 
-static ebb_status make(ebb_context *ctx, const ebb_network *net, bool fast_conv, ebb_shards *s)
+static ebb_status make(ebb_context *ctx, const ebb_network *net, ebb_plan_options plan, ebb_shards *s)
 {
     ebb_graph *g;
     EBB_TRY(divide(ctx, s));
     s->workers = s->count < ctx->threads ? (int)s->count : ctx->threads;
     EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_status status = make_plan(ctx, net, g, fast_conv, s);
+    ebb_status status = make_plan(ctx, net, g, plan, s);
     ebb_graph_free(g);
     EBB_TRY(status);
     EBB_TRY(make_buffers(ctx, s));
@@ -111,10 +113,10 @@ static ebb_status make(ebb_context *ctx, const ebb_network *net, bool fast_conv,
 }
 
 ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
-                             int64_t batch, int64_t size, bool fast_conv, ebb_shards *out)
+                             int64_t batch, int64_t size, ebb_plan_options plan, ebb_shards *out)
 {
     *out = (ebb_shards){.ctx = ctx, .params = params, .batch = batch, .size = size, .result = -1};
-    ebb_status status = make(ctx, net, fast_conv, out);
+    ebb_status status = make(ctx, net, plan, out);
     if (status != EBB_OK)
         ebb_shards_free(out);
     return status;

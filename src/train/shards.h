@@ -40,9 +40,9 @@ typedef struct ebb_shards {
     int result;                  /* buffer of shard 0, where the last sum is; -1: none */
 } ebb_shards;
 
-/* fast_conv: of the plan. */
+/* plan: how it computes; the rest of its options is settled here. */
 ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
-                             int64_t batch, int64_t size, bool fast_conv, ebb_shards *out);
+                             int64_t batch, int64_t size, ebb_plan_options plan, ebb_shards *out);
 void ebb_shards_free(ebb_shards *shards);
 /* Gradient and loss of one batch, of all ranks together, with the plan's present parameters. Allocates nothing. The gradient
  * (params->length) is good until the next run, and may be overwritten. */

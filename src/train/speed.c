@@ -126,7 +126,8 @@ static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluat
     ebb_params_init(ctx, &e->params, (uint64_t)r->train_seed, e->weights);
     EBB_TRY(ebb_graph_create(ctx, &g));
     ebb_value eps = ebb_eval_graph(g, &e->net, e->way.shard);
-    ebb_plan_options options = {.workers = e->way.workers, .team = e->way.team, .fast_conv = ebb_recipe_fast_conv(r)};
+    ebb_plan_options options = ebb_recipe_plan(r, e->way.workers);
+    options.team = e->way.team;
     ebb_status status = ebb_graph_status(g);
     if (status == EBB_OK)
         status = ebb_plan_create(ctx, g, &eps, 1, &options, &e->plan);
@@ -155,13 +156,13 @@ static ebb_status measure_evaluation(ebb_context *ctx, const ebb_recipe *r, ebb_
 
 /* ---- the report ------------------------------------------------------------------------- */
 
-static ebb_status check_precision(ebb_context *ctx, const char *precision)
+static ebb_status settle_precision(ebb_context *ctx, ebb_recipe *r, const char *precision)
 {
-    if (precision == NULL || strcmp(precision, "f32") == 0)
-        return EBB_OK;
-    if (strcmp(precision, "bf16") == 0)
-        return ebb_fail(ctx, EBB_E_UNSUPPORTED, "precision bf16: this version computes in f32; use f32");
-    return ebb_fail(ctx, EBB_E_USAGE, "unknown precision '%s': f32 (bf16 is not in this version)", precision);
+    char assignment[64];
+    snprintf(assignment, sizeof assignment, "precision.type=%.32s", precision ? precision : r->precision_type);
+    EBB_TRY(ebb_recipe_set(ctx, r, assignment));
+    ebb_recipe_settle(ctx, r);
+    return EBB_OK;
 }
 
 /* Random data of the recipe's shape, at the batch asked for; the shard has to divide that. */
@@ -170,6 +171,7 @@ static ebb_status adapt(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options
     if (o->batch < 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "batch %d: it must be at least 1, or 0 for the recipe's",
                         o->batch);
+    EBB_TRY(settle_precision(ctx, r, o->precision));
     EBB_TRY(ebb_recipe_complete(ctx, r));
     if (o->sample)
         r->train_batch = r->sample_count;
@@ -203,7 +205,7 @@ static ebb_status say(ebb_context *ctx, const ebb_recipe *r, const ebb_speed_opt
         o->sample ? "sample" : o->eval ? "eval" : "train", "images_per_second", batch / median, "min",
         batch / t->seconds[t->steps - 1], "max", batch / t->seconds[0], "steps", t->steps, "batch",
         (json_int_t)r->train_batch, "shard", (json_int_t)way.shard, "ranks", ebb_ranks_of(ctx), "threads",
-        ctx->threads, "team", way.team, "precision", "f32", "backend", ebb_backend_choice_name(ctx), "cpu",
+        ctx->threads, "team", way.team, "precision", r->precision_type, "backend", ebb_backend_choice_name(ctx), "cpu",
         ebb_isa_name(ctx->isa));
     if (report != NULL && o->sample) {
         json_object_del(report, "shard");
@@ -252,7 +254,6 @@ ebb_status ebb_speed(ebb_context *ctx, const ebb_recipe *recipe, const ebb_speed
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if (o.eval && o.sample)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "speed options: eval or sample, one of them");
-    EBB_TRY(check_precision(ctx, o.precision));
     EBB_TRY(ebb_recipe_copy(ctx, recipe, &copy));
     ebb_status status = run(ctx, copy, &o, json);
     ebb_recipe_free(copy);

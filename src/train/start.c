@@ -54,6 +54,7 @@ static ebb_status build(ebb_trainer *t)
     EBB_TRY(ebb_recipe_check(t->ctx, t->recipe));
     EBB_TRY(ebb_recipe_dataset(t->ctx, t->recipe, &t->data));
     ebb_recipe_resolve(t->recipe, &t->data);
+    ebb_recipe_settle(t->ctx, t->recipe);
     EBB_TRY(ebb_learner_create(t->ctx, t->recipe, &t->data, &t->learner));
     EBB_TRY(ebb_model_create(t->ctx, t->recipe, &t->average));
     t->average->weights = t->learner.blocks.ema;
@@ -200,9 +201,10 @@ ebb_status ebb_trainer_about(ebb_trainer *t, char **json)
 {
     const ebb_recipe *r = t->recipe;
     json_t *about = json_pack(
-        "{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "recipe", r->about_name,
-        "parameters", (json_int_t)t->learner.params.numbers, "memory_bytes", (json_int_t)t->memory, "ranks",
-        ebb_ranks_of(t->ctx), "threads", t->ctx->threads, "cpu", ebb_isa_name(t->ctx->isa), "backend", ebb_backend_choice_name(t->ctx),
+        "{s:s, s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "recipe", r->about_name,
+        "precision", r->precision_type, "parameters", (json_int_t)t->learner.params.numbers, "memory_bytes",
+        (json_int_t)t->memory, "ranks", ebb_ranks_of(t->ctx), "threads", t->ctx->threads, "cpu",
+        ebb_isa_name(t->ctx->isa), "backend", ebb_backend_choice_name(t->ctx),
         "pictures", (json_int_t)t->data.n, "height", t->data.height, "width", t->data.width, "channels",
         t->data.channels, "batch", (json_int_t)r->train_batch, "shard", (json_int_t)r->train_shard, "step",
         (json_int_t)t->learner.step, "steps", (json_int_t)r->train_steps);

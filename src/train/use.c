@@ -1,6 +1,7 @@
 /* use.c: from the keys of a recipe to what the other layers take: data options, network, schedule; and
  * the checks that need more than one key.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "train/recipe.h"
@@ -96,7 +97,24 @@ static ebb_unet_config unet_config(const ebb_recipe *r)
     return unet;
 }
 
-bool ebb_recipe_fast_conv(const ebb_recipe *r) { return strcmp(r->precision_conv, "fast") == 0; }
+/* oneDNN, when asked for, has what it does in f32. */
+static bool multiplies_bf16(const ebb_context *ctx)
+{
+    bool units = ctx->isa == EBB_ISA_AVX512BF16 || ctx->isa == EBB_ISA_AMX || ctx->isa == EBB_ISA_NEONBF16;
+    return units && ctx->backend != EBB_BACKEND_ONEDNN;
+}
+
+void ebb_recipe_settle(const ebb_context *ctx, ebb_recipe *r)
+{
+    if (strcmp(r->precision_type, "auto") == 0)
+        snprintf(r->precision_type, sizeof r->precision_type, "%s", multiplies_bf16(ctx) ? "bf16" : "f32");
+}
+
+ebb_plan_options ebb_recipe_plan(const ebb_recipe *r, int workers)
+{
+    return (ebb_plan_options){.workers = workers, .fast_conv = strcmp(r->precision_conv, "fast") == 0,
+                              .bf16 = strcmp(r->precision_type, "bf16") == 0 ? EBB_BF16_CHANNELS : 0};
+}
 
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network *out)
 {

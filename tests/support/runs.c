@@ -13,6 +13,7 @@ temporary_folder folder;
 ebb_context *contexts[5]; /* by threads */
 ebb_context *ctx;
 const char *backend;
+const char *precision = "precision=f32";
 
 int setup(void **state)
 {
@@ -64,6 +65,7 @@ ebb_recipe *tiny(ebb_context *c)
     ok(c, ebb_recipe_default(c, &r));
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         ok(c, ebb_recipe_set(c, r, keys[i]));
+    ok(c, ebb_recipe_set(c, r, precision));
     return r;
 }
 

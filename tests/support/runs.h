@@ -15,6 +15,7 @@ extern temporary_folder folder;
 extern ebb_context *contexts[5];         /* by threads */
 extern ebb_context *ctx;                 /* of two threads */
 extern const char *backend;              /* "own" or "onednn" */
+extern const char *precision;            /* of the tiny recipe: "precision=f32", or bf16, or auto */
 
 int setup(void **state);
 int teardown(void **state);
