@@ -5,6 +5,8 @@
                                          beside this script
     make_unet_s_step.py --compare FILE   prints how far the gradients in FILE (from `test_golden --dump
                                          FILE`) are from PyTorch's: the whole tensors, not sketches
+    make_unet_s_step.py --autocast       prints how far PyTorch's mixed precision is from its float64, for
+                                         test_golden's bfloat16 (PyTorch 2: older ones have no such group norm)
 
 Needs python3-torch (Debian 12: 1.13) and numpy; everything else is here. The network is written out once
 more, in NCHW and in PyTorch's terms, so that it shares nothing with ours but the names of parameters.
@@ -167,8 +169,19 @@ def compare(path):
         print(f'{a}: {len(zero)} gradients that should be zero are at most '
               f'{max(np.linalg.norm(sets[a][k]) for k in zero) / total:.2e} of the whole gradient')
 
+def autocast():
+    exact = step('unet_s', torch.float64)
+    with torch.autocast('cpu', torch.bfloat16): mixed = step('unet_s', torch.float32)
+    off = {k: mixed[4][k].double() - g for k, g in exact[4].items()}; rel = lambda d, v: float(d.norm() / v.norm())
+    whole = lambda grads: torch.cat([g.flatten() for g in grads.values()])
+    parts = sorted(rel(off[k], g) for k, g in exact[4].items() if float(g.norm()) > 1e-12 * float(whole(exact[4]).norm()))
+    print(f'PyTorch {torch.__version__}, autocast to bfloat16: eps {rel(mixed[2].double() - exact[2], exact[2]):.3e}, '
+          f'loss {abs(float(mixed[3]) / float(exact[3]) - 1):.3e}, whole gradient {rel(whole(off), whole(exact[4])):.3e}, '
+          f'median of its parts {parts[len(parts) // 2]:.3e}')
+
 if __name__ == '__main__':
     torch.set_num_threads(1)
     if len(sys.argv) == 3 and sys.argv[1] == '--compare': compare(sys.argv[2])
+    elif sys.argv[1:] == ['--autocast']: autocast()
     elif len(sys.argv) == 1: [make(name) for name in NETS]
     else: sys.exit(__doc__)
