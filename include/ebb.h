@@ -119,7 +119,9 @@ EBB_API void ebb_trainer_free(ebb_trainer *trainer);
 
 /* Whether the environment says that a launcher started this process as one of several. */
 EBB_API int ebb_ranks_launched(void);
-/* Starts MPI, unless the program has, and joins the others. EBB_E_UNSUPPORTED: a build without MPI. */
+/* Starts MPI, unless the program has, and joins the others. Ranks that may use the same processors share them: the
+ * context's threads become fewer, unless options or OMP_NUM_THREADS said how many; then ebb_warning may say more.
+ * EBB_E_UNSUPPORTED: a build without MPI. */
 EBB_API ebb_status ebb_ranks_begin(ebb_context *ctx, int *rank, int *ranks);
 /* EBB_OK on all ranks, or on all the failure of the lowest rank that passes one, with its message. */
 EBB_API ebb_status ebb_ranks_agree(ebb_context *ctx, ebb_status mine);

@@ -305,6 +305,18 @@ static void test_warning(void **state)
     assert_non_null(strstr(ebb_warning(ctx), here));
     assert_non_null(strstr(ebb_warning(ctx), "option"));
     ebb_context_free(ctx);
+    ctx = context_of(limit, NULL, EBB_OK);
+    ebb_context_share(ctx, 1, 2);   /* asked for, so it stays, with a warning */
+    assert_int_equal(ctx->threads, limit);
+    assert_non_null(strstr(ebb_warning(ctx), limit > 1 ? "each of 2 processes" : ""));
+    ebb_context_free(ctx);
+    ctx = context_of(0, NULL, EBB_OK);
+    int threads = ctx->threads;
+    ebb_context_share(ctx, 1, 2);
+    assert_int_equal(ctx->threads, threads > 1 ? threads / 2 : 1);
+    assert_string_equal(ebb_warning(ctx), "");
+    ebb_par_first_place(0);
+    ebb_context_free(ctx);
     ctx = context_of(0, NULL, EBB_OK);
     assert_int_equal(ctx->threads, ebb_topology_threads(&t));
     assert_string_equal(ebb_warning(ctx), "");

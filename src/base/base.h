@@ -18,12 +18,17 @@ struct ebb_context {
     ebb_status status;             /* of the last failure */
     char message[1024];            /* what, where, which file/offset/key, what to do */
     int threads;                   /* workers of a parallel region, >= 1 */
+    const char *threads_source;    /* who said so: "option", "OMP_NUM_THREADS", "default" */
     ebb_isa isa;
     const ebb_kernels *kernels;    /* table of that ISA */
     ebb_backend_choice backend;    /* EBB_BACKEND: auto, own or onednn */
     char warning[512];             /* about the options: threads, binding; "" when there is none */
     struct ebb_dist *dist;         /* other processes that train with this one (train/dist.h), NULL: none */
 };
+
+/* `processes` of one job run on the processors of this one, which is number `index` of them: they share
+ * (context.c). */
+void ebb_context_share(ebb_context *ctx, int index, int processes);
 
 /* Records message and status on the context and returns the status. */
 ebb_status ebb_fail(ebb_context *ctx, ebb_status status, const char *format, ...)

@@ -109,19 +109,33 @@ static ebb_status choose_bind(ebb_context *ctx, const char *option, const ebb_to
 }
 
 /* Threads beyond what runs at once take turns: each step then waits for the slowest. */
-static void warn_of_threads(ebb_context *ctx, bool option, const ebb_topology *m)
+static void warn_of_threads(ebb_context *ctx, const ebb_topology *m, int processes)
 {
     int limit = ebb_topology_limit(m);
-    char quota[64] = "";
-    if (ctx->threads <= limit)
+    char quota[64] = "", each[64] = "";
+    ctx->warning[0] = 0;
+    if (ctx->threads * processes <= limit || (processes > limit && ctx->threads == 1))
         return;
     if (limit < m->cpus)
         snprintf(quota, sizeof quota, ", and its control group is given the time of %.3g", m->quota);
+    if (processes > 1)
+        snprintf(each, sizeof each, " in each of %d processes that share them", processes);
+    int good = limit / processes > 1 ? limit / processes : 1;
     snprintf(ctx->warning, sizeof ctx->warning,
-             "%d threads (%s) are more than can run at once: this process may use %d processor%s%s; they will take "
-             "turns, which is slower: ask for %d or fewer%s", ctx->threads, option ? "option" : "OMP_NUM_THREADS",
-             m->cpus, m->cpus == 1 ? "" : "s", quota, limit,
+             "%d threads (%s) are more than can run at once: this process may use %d processor%s%s%s; they will take "
+             "turns, which is slower: ask for %d or fewer%s", ctx->threads, ctx->threads_source, m->cpus,
+             m->cpus == 1 ? "" : "s", quota, each, good,
              limit < m->cpus ? ", or raise the quota (cpu.max)" : ", or allow it more (taskset, mpirun's binding)");
+}
+
+void ebb_context_share(ebb_context *ctx, int index, int processes)
+{
+    ebb_topology machine;
+    ebb_par_machine(&machine);
+    if (strcmp(ctx->threads_source, "default") == 0)
+        ctx->threads = ctx->threads / processes > 1 ? ctx->threads / processes : 1;
+    ebb_par_first_place(index * ctx->threads);
+    warn_of_threads(ctx, &machine, processes);
 }
 
 static ebb_status configure(ebb_context *ctx, const ebb_context_options *given, const ebb_topology *machine)
@@ -137,11 +151,13 @@ static ebb_status configure(ebb_context *ctx, const ebb_context_options *given, 
     if (options.threads < 0 || options.threads > THREADS_MAX)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "threads is %d; it must be 1 to %d, or 0 for a thread a core",
                         options.threads, THREADS_MAX);
-    if (options.threads)
+    if (options.threads) {
         ctx->threads = options.threads;
+        ctx->threads_source = "option";
+    }
     EBB_TRY(choose_cpu(ctx, options.cpu));
     EBB_TRY(choose_backend(ctx, options.backend));
-    warn_of_threads(ctx, options.threads > 0, machine);
+    warn_of_threads(ctx, machine, 1);
     return choose_bind(ctx, options.bind, machine);
 }
 
@@ -153,7 +169,7 @@ ebb_status ebb_context_create(const ebb_context_options *options, ebb_context **
     ebb_context *ctx = memory;
     ebb_topology machine;
     ebb_par_machine(&machine);
-    int threads = ebb_par_default_threads(&machine);
+    int threads = ebb_par_default_threads(&machine, &ctx->threads_source);
     ctx->threads = threads < THREADS_MAX ? threads : THREADS_MAX;
     ctx->isa = ebb_isa_best();
     ctx->kernels = ebb_kernels_get(ctx->isa);

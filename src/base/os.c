@@ -84,6 +84,13 @@ static int os_stat(const char *path, ebb_os_stat *out)
 ebb_os ebb_os_table = { os_open,   os_read,   os_write, os_fsync, os_close,
                         os_rename, os_unlink, os_mkdir, os_stat };
 
+void ebb_os_host(char *name, size_t size)
+{
+    memset(name, 0, size);
+    if (gethostname(name, size - 1) != 0)
+        name[0] = 0;
+}
+
 /* ---- processors ---------------------------------------------------------------------------- */
 
 #if defined(__linux__)

@@ -160,7 +160,7 @@ static void work(job *j, int worker)
 /* ---- places ------------------------------------------------------------------------------- */
 
 static ebb_topology places;               /* written once, by the first who binds */
-static atomic_int places_taken, places_ready, binding;
+static atomic_int places_taken, places_ready, binding, first_place;
 
 void ebb_par_bind(ebb_bind bind, const ebb_topology *machine)
 {
@@ -176,12 +176,18 @@ ebb_bind ebb_par_binding(void)
     return atomic_load(&places_ready) ? (ebb_bind)atomic_load(&binding) : EBB_BIND_NONE;
 }
 
+void ebb_par_first_place(int first)
+{
+    atomic_store(&first_place, first);
+}
+
 /* True: the worker has its place, and has to get the one before it back. */
 static bool take_place(int worker, ebb_cpus *before)
 {
     ebb_bind bind = ebb_par_binding();
-    if (bind == EBB_BIND_NONE || worker >= EBB_CPUS_MAX || !ebb_os_cpus(before))
+    if (bind == EBB_BIND_NONE || !ebb_os_cpus(before))
         return false;
+    worker = (worker + atomic_load(&first_place)) % EBB_CPUS_MAX;
     ebb_cpus one = {0};
     if (bind == EBB_BIND_CORE)
         ebb_cpus_add(&one, places.worker_cpu[worker]);
@@ -283,10 +289,12 @@ void ebb_par_machine(ebb_topology *out)
     ebb_topology_read("", &allowed, out);
 }
 
-int ebb_par_default_threads(const ebb_topology *machine)
+int ebb_par_default_threads(const ebb_topology *machine, const char **source)
 {
     const char *wanted = getenv("OMP_NUM_THREADS");
-    return wanted && *wanted ? omp_get_max_threads() : ebb_topology_threads(machine);
+    bool said = wanted && *wanted;
+    *source = said ? "OMP_NUM_THREADS" : "default";
+    return said ? omp_get_max_threads() : ebb_topology_threads(machine);
 }
 
 int ebb_par_single_begin(void)

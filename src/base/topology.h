@@ -43,15 +43,17 @@ typedef struct ebb_cache { int level; char type; int64_t bytes; int instances; }
 /* Caches of the allowed processors; returns how many kinds. */
 int ebb_topology_caches(const char *root, const ebb_topology *t, ebb_cache out[EBB_CACHES_MAX]);
 
-/* ---- os.c: the processors on which the calling thread may run; false: this system does not tell ------ */
+/* ---- os.c -------------------------------------------------------------------------------------- */
+/* The processors on which the calling thread may run; false: this system does not tell. */
 bool ebb_os_cpus(ebb_cpus *out);
 bool ebb_os_set_cpus(const ebb_cpus *cpus);
+void ebb_os_host(char *name, size_t size);    /* of this machine in its network */
 
 /* ---- par.c -------------------------------------------------------------------------------------- */
 /* This machine, for this process, now. */
 void ebb_par_machine(ebb_topology *out);
-/* OMP_NUM_THREADS when it is set, else a thread for each core, within the quota. */
-int ebb_par_default_threads(const ebb_topology *machine);
+/* OMP_NUM_THREADS when it is set, else a thread for each core, within the quota; *source: which it was. */
+int ebb_par_default_threads(const ebb_topology *machine, const char **source);
 /* OMP_PROC_BIND or the like is set: threads already have their places. */
 bool ebb_par_bound_by_openmp(void);
 /* Where workers of ebb_par_for run from now on, in the whole process, as threads belong to it: anywhere, on
@@ -59,5 +61,7 @@ bool ebb_par_bound_by_openmp(void);
 typedef enum ebb_bind { EBB_BIND_NONE, EBB_BIND_DOMAIN, EBB_BIND_CORE } ebb_bind;
 void ebb_par_bind(ebb_bind bind, const ebb_topology *machine);
 ebb_bind ebb_par_binding(void);
+/* Worker 0 has the place of worker `first`: those before it are for other processes. */
+void ebb_par_first_place(int first);
 
 #endif

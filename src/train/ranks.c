@@ -29,6 +29,40 @@ int ebb_ranks_launched(void)
     return ebb_environment("PMIX_RANK") != NULL;
 }
 
+/* Where a rank runs. */
+typedef struct seat { char host[256]; ebb_cpus cpus; } seat;
+
+static bool overlap(const seat *a, const seat *b)
+{
+    uint64_t both = 0;
+    for (int i = 0; i < EBB_CPUS_MAX / 64; i++)
+        both |= a->cpus.word[i] & b->cpus.word[i];
+    return both != 0 && strcmp(a->host, b->host) == 0;
+}
+
+/* Ranks that were not given processors of their own share them. */
+static ebb_status share_processors(ebb_context *ctx)
+{
+    ebb_dist *d = ctx->dist;
+    seat *seats;
+    ebb_topology machine;
+    int before = 0, sharing = 0;
+    EBB_TRY(ebb_alloc(ctx, (void **)&seats, (size_t)d->ranks, sizeof *seats, "places of ranks"));
+    ebb_par_machine(&machine);
+    seats[d->rank].cpus = machine.allowed;
+    ebb_os_host(seats[d->rank].host, sizeof seats->host);
+    ebb_status status = d->share(ctx, seats, sizeof *seats);
+    for (int r = 0; r < d->ranks && status == EBB_OK; r++) {
+        bool shares = overlap(&seats[r], &seats[d->rank]);
+        sharing += shares;
+        before += shares && r < d->rank;
+    }
+    if (status == EBB_OK)
+        ebb_context_share(ctx, before, sharing > 1 ? sharing : 1);
+    ebb_free(seats);
+    return status;
+}
+
 ebb_status ebb_ranks_begin(ebb_context *ctx, int *rank, int *ranks)
 {
     if (ctx->dist != NULL)
@@ -37,7 +71,7 @@ ebb_status ebb_ranks_begin(ebb_context *ctx, int *rank, int *ranks)
     EBB_TRY(ebb_dist_open(ctx, &ctx->dist));
     *rank = ctx->dist->rank;
     *ranks = ctx->dist->ranks;
-    return EBB_OK;
+    return share_processors(ctx);
 #else
     *rank = 0;
     *ranks = 1;

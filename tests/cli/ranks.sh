@@ -47,6 +47,15 @@ expect 0 train tiny.json train.steps=40 -o uncut
 ranks 2 0 speed tiny.json --train --seconds 0.1 --json
 is_json; prints '"ranks":2'
 
+# ---- processors: ranks that were given none of their own share them; more threads are warned about, once
+cpus=$(getconf _NPROCESSORS_ONLN)
+"$MPIRUN" -n 2 "$EBB" speed tiny.json --train --batch 8 --seconds 0.01 --json >out 2>err
+cores=$("$EBB" info cpu --json | sed 's/.*"cores":\([0-9]*\).*/\1/')
+prints "\"threads\":$((cores > 1 ? cores / 2 : 1)),"
+threads=$((cpus + 1))
+ranks 2 0 speed tiny.json --train --batch 8 --seconds 0.01 --json; once 'in each of 2 processes'
+threads=1
+
 # ---- cut: saved once, exit code 3; resumed by another number of ranks
 cut() {
     pid=$1 directory=$2
