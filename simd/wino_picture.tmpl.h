@@ -2,8 +2,8 @@
  * of numbers in pictures: floats, or, with WINO_BF16, bfloat16, widened when read and rounded when written. What lies
  * between, planes and products, is f32 and the same.
  *
- * A two-dimensional transform is done a few result rows at a time: their columns need only some of the 36
- * inputs, and the compiler drops the rest, so that all values in between are registers.
+ * The 24 values between columns and rows of outputs and cotangents are registers. Data have 36: they are done a few
+ * result rows at a time, whose columns need only some of the inputs, and the compiler drops the rest.
  */
 #ifdef WINO_BF16
 #define pixel ebb_bf16
@@ -29,45 +29,59 @@ WINO_INLINE void PIXEL(gather)(const pixel **to, const int size, const pixel *pi
     }
 }
 
-/* Rows first..first+count-1 of B^T d B, one vector of n channels, or of A d A^T for a cotangent (4 x 4 pixels
- * instead of 6 x 6). to: the planes. */
-WINO_INLINE void PIXEL(rows)(const bool cotangent, const int first, const int count, const pixel *const *from,
-                             size_t channel, size_t n, float *to, size_t plane)
+/* Rows first..first+count-1 of B^T d B, one vector of n channels. to: the planes. */
+WINO_INLINE void PIXEL(data_rows)(const int first, const int count, const pixel *const *from, size_t channel,
+                                  size_t n, float *to, size_t plane)
 {
-    const int size = cotangent ? 4 : 6;
     vf half[2][6], d[6], t[6];
     WINO_UNROLL
-    for (int j = 0; j < size; j++) {
+    for (int j = 0; j < 6; j++) {
         WINO_UNROLL
-        for (int i = 0; i < size; i++)
-            d[i] = PIXEL_LOAD(from[i * size + j] + channel, n);
-        if (cotangent)
-            wino_cotangent(t, d);
-        else
-            wino_data(t, d);
+        for (int i = 0; i < 6; i++)
+            d[i] = PIXEL_LOAD(from[i * 6 + j] + channel, n);
+        wino_data(t, d);
         WINO_UNROLL
         for (int r = 0; r < count; r++)
             half[r][j] = t[first + r];
     }
     WINO_UNROLL
     for (int r = 0; r < count; r++) {
-        if (cotangent)
-            wino_cotangent(t, half[r]);
-        else
-            wino_data(t, half[r]);
+        wino_data(t, half[r]);
         WINO_UNROLL
         for (int j = 0; j < 6; j++)
             vf_store(to + ((first + r) * 6 + j) * plane, t[j]);
     }
 }
 
-WINO_INLINE void PIXEL(vector)(const bool cotangent, const pixel *const *from, size_t channel, size_t n, float *to,
-                               size_t plane)
+WINO_INLINE void PIXEL(data_vector)(const pixel *const *from, size_t channel, size_t n, float *to, size_t plane)
 {
-    PIXEL(rows)(cotangent, 0, 1, from, channel, n, to, plane);
-    PIXEL(rows)(cotangent, 1, 2, from, channel, n, to, plane);
-    PIXEL(rows)(cotangent, 3, 2, from, channel, n, to, plane);
-    PIXEL(rows)(cotangent, 5, 1, from, channel, n, to, plane);
+    PIXEL(data_rows)(0, 1, from, channel, n, to, plane);
+    PIXEL(data_rows)(1, 2, from, channel, n, to, plane);
+    PIXEL(data_rows)(3, 2, from, channel, n, to, plane);
+    PIXEL(data_rows)(5, 1, from, channel, n, to, plane);
+}
+
+/* A dY A^T of one vector. */
+WINO_INLINE void PIXEL(cotangent_vector)(const pixel *const *from, size_t channel, size_t n, float *to, size_t plane)
+{
+    vf half[6][4], d[4], t[6];
+    WINO_UNROLL
+    for (int j = 0; j < 4; j++) {
+        WINO_UNROLL
+        for (int i = 0; i < 4; i++)
+            d[i] = PIXEL_LOAD(from[i * 4 + j] + channel, n);
+        wino_cotangent(t, d);
+        WINO_UNROLL
+        for (int i = 0; i < 6; i++)
+            half[i][j] = t[i];
+    }
+    WINO_UNROLL
+    for (int i = 0; i < 6; i++) {
+        wino_cotangent(t, half[i]);
+        WINO_UNROLL
+        for (int j = 0; j < 6; j++)
+            vf_store(to + (i * 6 + j) * plane, t[j]);
+    }
 }
 
 /* count tiles from `first` of x -> v: planes of panels of `most` tiles. */
@@ -82,9 +96,9 @@ static void PIXEL(data_tiles)(const ebb_conv_shape *s, const wino_block *b, floa
         PIXEL(gather)(from, 6, x + (size_t)at.n * s->h * s->w * s->ci, s->h, s->w, s->ci, 4 * at.y - s->pad_top,
                       4 * at.x - s->pad_left, zeros);
         for (size_t c = 0; c < whole; c += VW)
-            PIXEL(vector)(false, from, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->in_plane);
+            PIXEL(data_vector)(from, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->in_plane);
         if (rest)
-            PIXEL(vector)(false, from, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL, b->in_plane);
+            PIXEL(data_vector)(from, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL, b->in_plane);
     }
 }
 
@@ -100,9 +114,9 @@ static void PIXEL(cotangent_tiles)(const ebb_conv_shape *s, const wino_block *b,
         PIXEL(gather)(from, 4, dy + (size_t)at.n * s->oh * s->ow * s->co, s->oh, s->ow, s->co, 4 * at.y, 4 * at.x,
                       zeros);
         for (size_t c = 0; c < whole; c += VW)
-            PIXEL(vector)(true, from, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->out_plane);
+            PIXEL(cotangent_vector)(from, c, VW, to + c / EBB_PANEL * panel + c % EBB_PANEL, b->out_plane);
         if (rest)
-            PIXEL(vector)(true, from, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL, b->out_plane);
+            PIXEL(cotangent_vector)(from, whole, rest, to + whole / EBB_PANEL * panel + whole % EBB_PANEL, b->out_plane);
     }
 }
 
@@ -115,41 +129,54 @@ typedef struct PIXEL(place) {
     int high, wide;
 } PIXEL(place);
 
-/* Rows first and first + 2 of A^T M A and the epilogue, one vector of n channels. */
-WINO_INLINE void PIXEL(output_rows)(const int first, const float *m, size_t plane, const PIXEL(place) *p,
-                                    size_t channel, size_t n)
+/* A row of outputs and the epilogue, one vector of n channels. */
+WINO_INLINE void PIXEL(output_row)(vf y[4], const PIXEL(place) *p, int row, size_t channel, size_t n)
 {
-    vf half[2][6], d[6], t[4], bias = p->bias ? wino_load(p->bias + channel, n) : vf_zero();
+    ptrdiff_t at = row * p->row + (ptrdiff_t)channel;
+    if (row >= p->high)
+        return;
+    if (p->bias) {
+        vf bias = wino_load(p->bias + channel, n);
+        WINO_UNROLL
+        for (int j = 0; j < 4; j++)
+            y[j] = vf_add(y[j], bias);
+    }
+    if (p->wide < 4) {
+        for (int j = 0; j < p->wide; j++, at += p->step) {
+            vf v = p->residual ? vf_add(y[j], PIXEL_LOAD(p->residual + at, n)) : y[j];
+            PIXEL_STORE(p->y + at, v, n);
+        }
+        return;
+    }
+    if (p->residual) {
+        WINO_UNROLL
+        for (int j = 0; j < 4; j++)
+            y[j] = vf_add(y[j], PIXEL_LOAD(p->residual + at + j * p->step, n));
+    }
+    WINO_UNROLL
+    for (int j = 0; j < 4; j++)
+        PIXEL_STORE(p->y + at + j * p->step, y[j], n);
+}
+
+/* A^T M A and the epilogue, one vector of n channels. */
+WINO_INLINE void PIXEL(output_vector)(const float *m, size_t plane, const PIXEL(place) *p, size_t channel, size_t n)
+{
+    vf half[4][6], d[6], t[4];
     WINO_UNROLL
     for (int j = 0; j < 6; j++) {
         WINO_UNROLL
         for (int i = 0; i < 6; i++)
             d[i] = vf_load(m + (i * 6 + j) * plane);
         wino_output(t, d);
-        half[0][j] = t[first];
-        half[1][j] = t[first + 2];
+        WINO_UNROLL
+        for (int i = 0; i < 4; i++)
+            half[i][j] = t[i];
     }
     WINO_UNROLL
-    for (int r = 0; r < 2; r++) {
-        int row = first + 2 * r;
-        ptrdiff_t at = row * p->row + (ptrdiff_t)channel;
-        wino_output(t, half[r]);
-        WINO_UNROLL
-        for (int j = 0; j < 4; j++, at += p->step) {
-            if (row >= p->high || j >= p->wide)
-                continue;
-            vf y = p->bias ? vf_add(t[j], bias) : t[j];
-            if (p->residual)
-                y = vf_add(y, PIXEL_LOAD(p->residual + at, n));
-            PIXEL_STORE(p->y + at, y, n);
-        }
+    for (int i = 0; i < 4; i++) {
+        wino_output(t, half[i]);
+        PIXEL(output_row)(t, p, i, channel, n);
     }
-}
-
-WINO_INLINE void PIXEL(output_vector)(const float *m, size_t plane, const PIXEL(place) *p, size_t channel, size_t n)
-{
-    PIXEL(output_rows)(0, m, plane, p, channel, n);
-    PIXEL(output_rows)(1, m, plane, p, channel, n);
 }
 
 /* Planes m of count tiles from `first` -> y. */
