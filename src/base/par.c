@@ -3,8 +3,8 @@
  * One idea: workers take the next item from a shared counter. Which worker gets which item is left to
  * chance, so callers keep results by item, never by worker; then thread counts cannot change a bit.
  * A worker may lead a team, whose other threads wait for what it wants done together. They spin, because the
- * steps between two meetings take microseconds; after a while they yield, so that more threads than cores
- * come forward too.
+ * steps between two meetings take microseconds; after a while they sleep, so that more threads than cores come
+ * forward too.
  * Denormal numbers are flushed in every worker (they are slow on many CPUs), also in a single one,
  * because the value of a denormal result must not depend on the thread count either.
  *
@@ -12,12 +12,18 @@
  * is enough that it runs in the same domain each time: places are set when a loop begins and taken back when
  * it ends, as the threads belong to OpenMP, or to the caller.
  */
+#include <limits.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -68,15 +74,17 @@ static void flush_end(float_mode old)
 
 /* ---- teams ------------------------------------------------------------------------------- */
 
-enum { SPINS = 4000 };                /* pauses before a waiting thread yields: some 50 microseconds */
+/* Pauses before a waiting thread sleeps: some 50 microseconds; fewer where it keeps another from a core. */
+enum { SPINS = 4000, SPINS_CROWDED = 20 };
 
 /* Written by different threads: a cache line each. */
 typedef struct team {
     _Alignas(64) atomic_int arrived;
     _Alignas(64) atomic_uint round;   /* meetings so far */
+    atomic_int sleepers;
     _Alignas(64) ebb_together_fn fn;  /* of the leader; NULL: go home */
     void *arg;
-    int members;
+    int members, spins;
 } team;
 
 static _Thread_local bool inside;     /* this thread is a worker already */
@@ -91,19 +99,43 @@ static void pause_a_little(void)
 #endif
 }
 
+/* Until another round than this has begun, or earlier. */
+static void sleep_through(team *t, unsigned round)
+{
+    atomic_fetch_add(&t->sleepers, 1);
+#ifdef __linux__
+    syscall(SYS_futex, &t->round, FUTEX_WAIT_PRIVATE, round, NULL, NULL, 0);
+#else
+    (void)round;
+    sched_yield();
+#endif
+    atomic_fetch_sub(&t->sleepers, 1);
+}
+
+static void wake_all(team *t)
+{
+#ifdef __linux__
+    if (atomic_load(&t->sleepers) > 0)
+        syscall(SYS_futex, &t->round, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+    (void)t;
+#endif
+}
+
 static void meet(team *t)
 {
     unsigned round = atomic_load_explicit(&t->round, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) + 1 == t->members) {
         atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&t->round, round + 1, memory_order_release);
+        atomic_store(&t->round, round + 1);
+        wake_all(t);
         return;
     }
     for (int spins = 0; atomic_load_explicit(&t->round, memory_order_acquire) == round; spins++) {
-        if (spins < SPINS)
+        if (spins < t->spins)
             pause_a_little();
         else
-            sched_yield();
+            sleep_through(t, round);
     }
 }
 
@@ -232,8 +264,9 @@ void ebb_par_teams(int teams, int members, int64_t n, ebb_par_fn fn, void *arg)
     if (members > 1 && teams > TEAMS_MAX)
         teams = TEAMS_MAX;
     team of[TEAMS_MAX];
+    bool crowded = teams * members > omp_get_num_procs();
     for (int i = 0; i < teams && members > 1; i++)
-        of[i] = (team){.members = members};
+        of[i] = (team){.members = members, .spins = crowded ? SPINS_CROWDED : SPINS};
 #pragma omp parallel num_threads(teams * members)
     {
         /* There may be fewer threads than asked for: then whole teams, or one that is smaller. */
