@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "support/runs.h"
+#include "train/sampling.h"
 
 static ebb_sample_options sampling_options(void)
 {
@@ -48,6 +49,25 @@ static void test_samples(void **state)
         }
         ebb_model_free(m);
     }
+}
+
+/* All memory is there before the first picture begins, alone (by a team) and in a batch. */
+static void test_allocates_nothing(void **state)
+{
+    static float pixels[11 * SIDE * SIDE];
+    (void)state;
+    ebb_model *m = reference_model(ctx);
+    ebb_sample_options o = sampling_options();
+    for (int many = 0; many < 2; many++) {
+        ebb_sampling *s;
+        o.n = many ? 11 : 1;
+        ok(ctx, ebb_sampling_create(ctx, m, &o, &s));
+        uint64_t calls = ebb_mem_read().calls;
+        ok(ctx, ebb_sampling_run(s, pixels));
+        assert_int_equal(ebb_mem_read().calls, calls);
+        ebb_sampling_free(s);
+    }
+    ebb_model_free(m);
 }
 
 /* EBB_LABEL_ALL gives blocks of classes; guidance 0 is the conditional model. */
@@ -148,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_allocates_nothing),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_wrong_options),
