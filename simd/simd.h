@@ -134,7 +134,7 @@ typedef void (*EBB_FN_WINO)(const ebb_conv_shape *s, float *y, const float *x, c
 /* dw (+)= by Winograd: one chain over ascending tiles for each point, then one transform. */
 typedef void (*EBB_FN_WINO_DW)(const ebb_conv_shape *s, float *dw, const float *x, const float *dy,
                                bool accumulate, void *scratch);
-/* u = transform of w (3, 3, ci, co): [36][panel][ci][PANEL], or for the adjoint [36][panel][co][PANEL] of the
+/* u = transform of w (3, 3, ci, co): [panel][36][ci][PANEL], or for the adjoint [panel][36][co][PANEL] of the
  * mirrored weights; lanes beyond the channels are zeros. Of s only ci and co count; they are the forward shape's. */
 typedef void (*EBB_FN_WINO_PACK)(const ebb_conv_shape *s, float *u, const float *w);
 /* o = softmax(scale q k^T) v of one head, keys taken in blocks of fixed size with a running maximum (Milakov &
@@ -250,6 +250,7 @@ size_t ebb_wino_pack_dx_size(const ebb_conv_shape *s);  /* floats; s: the forwar
 
 /* Scratch in bytes, enough for every ISA. */
 size_t ebb_wino_scratch(const ebb_conv_shape *s);     /* of the forward shape; also for its adjoints */
+size_t ebb_wino_forward_scratch(const ebb_conv_shape *s);   /* for wino alone */
 size_t ebb_conv_scratch_bf16(const ebb_conv_shape *s);
 size_t ebb_gemm_scratch_bf16(size_t m, size_t n, size_t k);
 size_t ebb_conv_scratch(const ebb_conv_shape *s);     /* conv, conv_dx, conv_dw */

@@ -18,12 +18,12 @@ ebb_conv_shape ebb_wino_adjoint(const ebb_conv_shape *s)
 
 size_t ebb_wino_pack_size(const ebb_conv_shape *s)
 {
-    return WINO_POINTS * wino_pack_plane(s->ci, s->co);
+    return wino_panels(s->co) * wino_pack_panel(s->ci);
 }
 
 size_t ebb_wino_pack_dx_size(const ebb_conv_shape *s)
 {
-    return WINO_POINTS * wino_pack_plane(s->co, s->ci);
+    return wino_panels(s->ci) * wino_pack_panel(s->co);
 }
 
 static size_t block_floats(const ebb_conv_shape *s, int passes)
@@ -31,6 +31,8 @@ static size_t block_floats(const ebb_conv_shape *s, int passes)
     wino_block b = wino_block_make(s, passes);
     return b.zeros + WINO_POINTS * (b.in_plane + b.out_plane);
 }
+
+size_t ebb_wino_forward_scratch(const ebb_conv_shape *s) { return block_floats(s, 1) * sizeof(float); }
 
 size_t ebb_wino_scratch(const ebb_conv_shape *s)
 {

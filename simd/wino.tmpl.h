@@ -104,18 +104,17 @@ static void wino_product(wino_tile_fns fns, float *c, bool resume, const wino_fa
     }
 }
 
-/* One point: m (panels of co, tiles) = v (panels of ci, tiles) by u (panels of co, ci). */
+/* One point: m (panels of co, tiles) = v (panels of ci, tiles) by u (ci), that of the first panel. */
 static void wino_point(const ebb_conv_shape *s, const wino_block *b, float *m, const float *v, const float *u,
                        size_t count)
 {
     size_t panel = b->most * EBB_PANEL;
-    for (size_t p = 0; p < b->out; p++, m += panel) {
+    for (size_t p = 0; p < b->out; p++, m += panel, u += wino_pack_panel(s->ci)) {
         size_t columns = s->co - p * EBB_PANEL < EBB_PANEL ? s->co - p * EBB_PANEL : EBB_PANEL;
         for (size_t k = 0; k < (size_t)s->ci; k += WINO_DEPTH) {
             size_t depth = s->ci - k < WINO_DEPTH ? s->ci - k : WINO_DEPTH;
-            wino_factor f = {v + k / EBB_PANEL * panel, u, panel, depth};
+            wino_factor f = {v + k / EBB_PANEL * panel, u + k * EBB_PANEL, panel, depth};
             wino_product(wino_forward_fns, m, k > 0, &f, EBB_PANEL, count, columns);
-            u += depth * EBB_PANEL;
         }
     }
 }

@@ -33,11 +33,11 @@ static inline size_t wino_panels(int channels)
     return ((size_t)channels + EBB_PANEL - 1) / EBB_PANEL;
 }
 
-/* Floats from one point's packed weights to the next: (panels of outer channels, inner, PANEL). */
-static inline size_t wino_pack_plane(int inner, int outer)
-{
-    return wino_panels(outer) * inner * EBB_PANEL + WINO_PAD;
-}
+/* Packed weights of one point and panel of outer channels, (inner, PANEL), and of all points of a panel; in floats.
+ * Panels come one after another, so that some of them are the weights of so many channels. */
+static inline size_t wino_pack_plane(int inner) { return (size_t)inner * EBB_PANEL + WINO_PAD; }
+
+static inline size_t wino_pack_panel(int inner) { return WINO_POINTS * wino_pack_plane(inner); }
 
 typedef struct wino_block {
     int high, wide;              /* tiles of a picture */

@@ -202,7 +202,7 @@ static void PIXEL(forward)(const ebb_conv_shape *s, pixel *y, const pixel *x, co
 {
     wino_block b = wino_block_make(s, 1);
     float *v = scratch + b.zeros, *m = v + WINO_POINTS * b.in_plane;
-    size_t plane = wino_pack_plane(s->ci, s->co);
+    size_t plane = wino_pack_plane(s->ci);
     memset(scratch, 0, b.zeros * sizeof *scratch);
     for (size_t first = 0; first < b.tiles; first += b.most) {
         size_t count = b.tiles - first < b.most ? b.tiles - first : b.most;

@@ -31,10 +31,10 @@ static size_t wino_lanes(size_t channels, size_t from)
 
 void EBB_INSTANCE(wino_pack_f32)(const ebb_conv_shape *s, float *u, const float *w)
 {
-    size_t ci = s->ci, co = s->co, plane = wino_pack_plane(s->ci, s->co);
+    size_t ci = s->ci, co = s->co, plane = wino_pack_plane(s->ci);
     for (size_t o = 0; o < wino_panels(s->co) * EBB_PANEL; o += VW) {
         size_t n = wino_lanes(co, o);
-        float *to = u + o / EBB_PANEL * ci * EBB_PANEL + o % EBB_PANEL;
+        float *to = u + o / EBB_PANEL * wino_pack_panel(s->ci) + o % EBB_PANEL;
         for (size_t i = 0; i < ci; i++) {
             vf g[9];
             WINO_UNROLL
@@ -61,10 +61,10 @@ static void wino_weight_block(vf g[VW][9], const ebb_conv_shape *s, const float 
 
 void EBB_INSTANCE(wino_pack_dx_f32)(const ebb_conv_shape *s, float *u, const float *w)
 {
-    size_t co = s->co, plane = wino_pack_plane(s->co, s->ci);
+    size_t co = s->co, plane = wino_pack_plane(s->co);
     vf g[VW][9];
     for (size_t i = 0; i < wino_panels(s->ci) * EBB_PANEL; i += VW) {
-        float *to = u + i / EBB_PANEL * co * EBB_PANEL + i % EBB_PANEL;
+        float *to = u + i / EBB_PANEL * wino_pack_panel(s->co) + i % EBB_PANEL;
         for (size_t o = 0; o < co; o += VW) {
             wino_weight_block(g, s, w, i, o);
             for (size_t k = 0; k < wino_lanes(co, o); k++)

@@ -50,7 +50,7 @@ void ebb_wino_pack_f32_c(const ebb_conv_shape *s, float *u, const float *w)
         float g[9];
         for (int t = 0; t < 9; t++)
             g[t] = o < (size_t)s->co ? w[t * taps + i * s->co + o] : 0.0f;
-        pack_lane(u + (o / EBB_PANEL * s->ci + i) * EBB_PANEL + o % EBB_PANEL, wino_pack_plane(s->ci, s->co), g);
+        pack_lane(u + o / EBB_PANEL * wino_pack_panel(s->ci) + i * EBB_PANEL + o % EBB_PANEL, wino_pack_plane(s->ci), g);
     }
 }
 
@@ -62,6 +62,6 @@ void ebb_wino_pack_dx_f32_c(const ebb_conv_shape *s, float *u, const float *w)
         float g[9];
         for (int t = 0; t < 9; t++)
             g[t] = i < (size_t)s->ci ? w[(8 - t) * taps + i * s->co + o] : 0.0f;
-        pack_lane(u + (i / EBB_PANEL * s->co + o) * EBB_PANEL + i % EBB_PANEL, wino_pack_plane(s->co, s->ci), g);
+        pack_lane(u + i / EBB_PANEL * wino_pack_panel(s->co) + o * EBB_PANEL + i % EBB_PANEL, wino_pack_plane(s->co), g);
     }
 }

@@ -123,7 +123,7 @@ static void forward(const ebb_conv_shape *s, pixel *y, const pixel *x, const flo
                     const pixel *residual, void *scratch)
 {
     float *v = scratch;
-    size_t plane = wino_pack_plane(s->ci, s->co);
+    size_t plane = wino_pack_plane(s->ci), panel = wino_pack_panel(s->ci);
     for (int n = 0; n < s->n; n++)
     for (int ty = 0; 4 * ty < s->oh; ty++)
     for (int tx = 0; 4 * tx < s->ow; tx++) {
@@ -131,7 +131,7 @@ static void forward(const ebb_conv_shape *s, pixel *y, const pixel *x, const flo
         for (int o = 0; o < s->co; o++) {
             float m[36], t[16];
             for (int p = 0; p < WINO_POINTS; p++) {
-                const float *w = u + p * plane + o / EBB_PANEL * (size_t)s->ci * EBB_PANEL + o % EBB_PANEL;
+                const float *w = u + (size_t)o / EBB_PANEL * panel + p * plane + o % EBB_PANEL;
                 m[p] = 0.0f;
                 for (int i = 0; i < s->ci; i++)
                     m[p] = fmaf(v[(size_t)p * s->ci + i], w[(size_t)i * EBB_PANEL], m[p]);

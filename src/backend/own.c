@@ -65,8 +65,10 @@ static const own_row rows_bf16[EBB_OP_COUNT] = {
     [EBB_OP_conv_dw] = {ebb_own_conv_dw_bf16, ebb_own_conv_bf16_scratch, "conv_dw", "winograd"},
     [EBB_OP_conv_pack] = {ebb_own_conv_pack_bf16, NULL, "pack"},
     [EBB_OP_conv_pack_dx] = {ebb_own_conv_pack_bf16, NULL, "pack"},
-    [EBB_OP_conv_packed] = {ebb_own_conv_packed_bf16, ebb_own_conv_bf16_scratch, "conv", "winograd", ebb_own_conv_bf16_cut},
-    [EBB_OP_conv_dx_packed] = {ebb_own_conv_packed_bf16, ebb_own_conv_bf16_scratch, "conv_dx", "winograd", ebb_own_conv_bf16_cut},
+    [EBB_OP_conv_packed] = {ebb_own_conv_packed_bf16, ebb_own_conv_bf16_scratch, "conv", "winograd",
+                            ebb_own_conv_bf16_cut},
+    [EBB_OP_conv_dx_packed] = {ebb_own_conv_packed_bf16, ebb_own_conv_bf16_scratch, "conv_dx", "winograd",
+                               ebb_own_conv_bf16_cut},
     [EBB_OP_group_norm] = {ebb_own_norm, ebb_own_norm_scratch, "norm", NULL, ebb_own_norm_cut},
     [EBB_OP_norm] = {ebb_own_norm, ebb_own_norm_scratch, "norm", NULL, ebb_own_norm_cut},
     [EBB_OP_group_norm_vjp] = {ebb_own_norm_vjp, ebb_own_norm_vjp_scratch, "norm, norm_vjp"},
@@ -77,7 +79,8 @@ static const own_row rows_mixed[EBB_OP_COUNT] = {
     [EBB_OP_conv] = {ebb_own_conv_mixed, ebb_own_conv_mixed_scratch, "pack, conv, floats"},
     [EBB_OP_conv_dx] = {ebb_own_conv_mixed, ebb_own_conv_mixed_scratch, "pack, conv_dx, floats"},
     [EBB_OP_conv_dw] = {ebb_own_conv_dw_mixed, ebb_own_conv_mixed_scratch, "conv_dw, floats"},
-    [EBB_OP_conv_packed] = {ebb_own_conv_packed_mixed, ebb_own_conv_mixed_scratch, "conv, floats", NULL, ebb_own_conv_mixed_cut},
+    [EBB_OP_conv_packed] = {ebb_own_conv_packed_mixed, ebb_own_conv_mixed_scratch, "conv, floats", NULL,
+                            ebb_own_conv_mixed_cut},
     [EBB_OP_conv_dx_packed] = {ebb_own_conv_packed_mixed, ebb_own_conv_mixed_scratch, "conv_dx, floats"},
 };
 

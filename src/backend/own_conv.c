@@ -41,7 +41,10 @@ static size_t pack_bytes(const ebb_task *t, const ebb_conv_shape *s)
 size_t ebb_own_conv_scratch(const ebb_task *t)
 {
     ebb_conv_shape s = ebb_own_conv_shape(t);
-    return pack_bytes(t, &s) + (winograd(t) ? ebb_wino_scratch(&s) : ebb_conv_scratch(&s));
+    ebb_conv_shape forward = adjoint(t) ? ebb_wino_adjoint(&s) : s;
+    if (!winograd(t))
+        return pack_bytes(t, &s) + ebb_conv_scratch(&s);
+    return pack_bytes(t, &s) + (t->op == EBB_OP_conv_dw ? ebb_wino_scratch(&s) : ebb_wino_forward_scratch(&forward));
 }
 
 static void pack(const ebb_executor *e, const ebb_conv_shape *s, float *packed, const float *w)
@@ -90,9 +93,10 @@ static ebb_own_convolution convolution(const ebb_task *t)
     ebb_conv_shape s = ebb_own_conv_shape(t);
     ebb_own_convolution c = {.s = adjoint(t) ? ebb_wino_adjoint(&s) : s, .x_bytes = sizeof(float),
                              .y_bytes = sizeof(float), .winograd = winograd(t), .kernel = kernel,
-                             .kernel_scratch = winograd(t) ? ebb_wino_scratch : ebb_conv_scratch};
-    if (!winograd(t))
-        c.panel_bytes = sizeof(float) * EBB_PANEL * (size_t)(s.kh * s.kw * s.ci);
+                             .kernel_scratch = winograd(t) ? ebb_wino_forward_scratch : ebb_conv_scratch};
+    ebb_conv_shape panel = c.s;
+    panel.co = EBB_PANEL;
+    c.panel_bytes = sizeof(float) * (winograd(t) ? ebb_wino_pack_size(&panel) : ebb_conv_pack_size(&panel));
     return c;
 }
 

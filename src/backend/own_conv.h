@@ -15,7 +15,7 @@ struct ebb_own_convolution {
     const void *residual;        /* laid out as y; NULL: none */
     void *scratch;
     size_t x_bytes, y_bytes;     /* of a number */
-    size_t panel_bytes;          /* from one panel of w to the next; 0: panels are not all that w consists of */
+    size_t panel_bytes;          /* from one panel of w to the next */
     bool winograd;
     void (*kernel)(const ebb_executor *e, const ebb_own_convolution *c);
     size_t (*kernel_scratch)(const ebb_conv_shape *s);

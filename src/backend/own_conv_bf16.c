@@ -23,7 +23,10 @@ static size_t pack_bytes(const ebb_task *t, const ebb_conv_shape *s)
 size_t ebb_own_conv_bf16_scratch(const ebb_task *t)
 {
     ebb_conv_shape s = ebb_own_conv_shape(t);
-    return pack_bytes(t, &s) + (winograd(t) ? ebb_wino_scratch(&s) : ebb_conv_scratch_bf16(&s));
+    ebb_conv_shape forward = adjoint(t) ? ebb_wino_adjoint(&s) : s;
+    if (!winograd(t))
+        return pack_bytes(t, &s) + ebb_conv_scratch_bf16(&s);
+    return pack_bytes(t, &s) + (t->op == EBB_OP_conv_dw ? ebb_wino_scratch(&s) : ebb_wino_forward_scratch(&forward));
 }
 
 static void pack(const ebb_executor *e, const ebb_conv_shape *s, void *packed, const float *w)
@@ -70,10 +73,11 @@ static ebb_own_convolution convolution(const ebb_task *t)
     ebb_conv_shape s = ebb_own_conv_shape(t);
     ebb_own_convolution c = {.s = adjoint(t) ? ebb_wino_adjoint(&s) : s, .x_bytes = sizeof(ebb_bf16),
                              .y_bytes = sizeof(ebb_bf16), .winograd = winograd(t), .kernel = kernel,
-                             .kernel_scratch = winograd(t) ? ebb_wino_scratch : ebb_conv_scratch_bf16};
-    s.co = EBB_PANEL;
-    if (!winograd(t))
-        c.panel_bytes = sizeof(ebb_bf16) * ebb_conv_pack_bf16_size(&s);
+                             .kernel_scratch = winograd(t) ? ebb_wino_forward_scratch : ebb_conv_scratch_bf16};
+    ebb_conv_shape panel = c.s;
+    panel.co = EBB_PANEL;
+    c.panel_bytes = winograd(t) ? sizeof(float) * ebb_wino_pack_size(&panel)
+                                : sizeof(ebb_bf16) * ebb_conv_pack_bf16_size(&panel);
     return c;
 }
 

@@ -151,16 +151,16 @@ static void scratch_one(void *arg, const rows *r)
 void ebb_own_convolution_cut(ebb_executor *e, const ebb_own_convolution *c)
 {
     double depth = (double)c->s.kh * c->s.kw * c->s.ci, unit = (double)unit_of(c) * c->s.ow;
-    ebb_own_grid g = {.rows = c->s.n * units_of(c), .columns = c->panel_bytes ? panels_of(c) : 1};
+    ebb_own_grid g = {.rows = c->s.n * units_of(c), .columns = panels_of(c)};
     if (c->winograd) {
         double tiles = (double)((c->s.ow + 3) / 4);
         g.each = tiles * (36.0 * c->s.ci + 192);
         g.row = 10 * tiles * c->s.ci;
-        g.column = 8 * 36.0 * c->s.ci;
+        g.column = 36.0 * c->s.ci;
     } else {
         g.each = unit * (depth + 8);
         g.row = c->s.kh * c->s.kw > 1 ? unit * c->s.ci / 8 : 0;
-        g.column = 8 * depth;
+        g.column = depth;
     }
     ebb_own_cut_grid(e, &g);
     scratch_job j = {c, e->scratch_bytes};

@@ -85,9 +85,13 @@ static void kernel(const ebb_executor *e, const ebb_own_convolution *c)
 
 static ebb_own_convolution convolution(const ebb_task *t)
 {
-    return (ebb_own_convolution){.s = ebb_own_conv_shape(t), .x_bytes = ebb_dtype_bytes(t->in_type[0]),
-                                 .y_bytes = ebb_dtype_bytes(t->out_type[0]), .kernel = kernel,
-                                 .kernel_scratch = kernel_scratch};
+    ebb_own_convolution c = {.s = ebb_own_conv_shape(t), .x_bytes = ebb_dtype_bytes(t->in_type[0]),
+                             .y_bytes = ebb_dtype_bytes(t->out_type[0]), .kernel = kernel,
+                             .kernel_scratch = kernel_scratch};
+    ebb_conv_shape panel = c.s;
+    panel.co = EBB_PANEL;
+    c.panel_bytes = sizeof(float) * ebb_conv_pack_size(&panel);
+    return c;
 }
 
 void ebb_own_conv_mixed(const ebb_executor *e, const ebb_step_args *a)

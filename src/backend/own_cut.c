@@ -2,7 +2,8 @@
  *
  * One idea: products have two axes to cut along, rows (pixels, tokens) and columns (channels). A cut of the rows
  * makes every thread read all weights, one of the columns makes every thread read (and transform) all of the
- * picture; which of them takes less time is told by a sum over what a part does, in clock cycles.
+ * picture; which of them takes less time is told by a sum over what a part does, in clock cycles. Weights count
+ * little there: threads that read the same ones at once get them from memory once.
  */
 #include "backend/own.h"
 

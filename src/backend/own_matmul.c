@@ -31,7 +31,7 @@ void ebb_own_matmul_cut(ebb_executor *e)
     if (p.batch == 1 && !e->task.attr.tb)
         ebb_own_cut_grid(e, &(ebb_own_grid){.rows = (int64_t)((p.m + ROWS - 1) / ROWS),
                                             .columns = (int64_t)((p.n + EBB_PANEL - 1) / EBB_PANEL),
-                                            .each = k * (double)(p.m < ROWS ? p.m : ROWS), .column = 8 * k});
+                                            .each = k * (double)(p.m < ROWS ? p.m : ROWS), .column = k});
 }
 
 static void run_part(const ebb_executor *e, const ebb_step_args *a, ebb_gemm_args g)

@@ -44,7 +44,7 @@ void ebb_own_linear_bf16_cut(ebb_executor *e)
     double k = (double)g.k;
     ebb_own_cut_grid(e, &(ebb_own_grid){.rows = (int64_t)((g.m + ROWS - 1) / ROWS),
                                         .columns = (int64_t)((g.n + EBB_PANEL - 1) / EBB_PANEL),
-                                        .each = k / 2 * (double)(g.m < ROWS ? g.m : ROWS), .column = 4 * k});
+                                        .each = k / 2 * (double)(g.m < ROWS ? g.m : ROWS), .column = k / 2});
 }
 
 void ebb_own_linear_bf16(const ebb_executor *e, const ebb_step_args *a)
