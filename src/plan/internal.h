@@ -51,6 +51,8 @@ struct ebb_plan {
     int noutputs;
     float **bound;               /* [worker][output]: caller's memory or NULL */
     size_t arena_bytes, scratch_bytes, shared_bytes;
+    size_t alive_bytes;          /* most that is alive at once: what no placement can go below */
+    int32_t peak;                /* the step when it is */
     char *shared;
     char **arena;                /* [worker]: arena, then scratch of each member of the team */
     ebb_step_time *times;        /* profile.c: [worker][member][step], NULL: not asked for */

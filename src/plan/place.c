@@ -1,8 +1,8 @@
 /* place.c: which memory each value takes.
  *
- * Values that live at different times share bytes: buffers are placed largest first at the lowest
- * offset that is free throughout their lifetime (greedy by size; Pisarchyk & Lee 2020). A node whose
- * kernel may write over an input that ends with it takes over that input's memory.
+ * Values that live at different times share bytes: buffers are placed one after the other at the lowest
+ * offset that is free throughout their lifetime (greedy by size; Pisarchyk & Lee 2020). A node whose kernel may
+ * write over an input that ends with it takes over that input's memory.
  */
 #include <stdlib.h>
 
@@ -210,18 +210,19 @@ static void share_in_place(ebb_plan *p)
     }
 }
 
-typedef struct size_order { size_t bytes; int32_t buffer; } size_order;
+/* A buffer that needs room in the arena; placed: largest key first. */
+typedef struct room { size_t key, offset; int32_t buffer; } room;
 
-static int larger_first(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
-    const size_order *x = a, *y = b;
-    if (x->bytes != y->bytes)
-        return x->bytes < y->bytes ? 1 : -1;
+    const room *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? 1 : -1;
     return x->buffer - y->buffer;
 }
 
-/* Lowest offset at which b overlaps no placed buffer that lives when it does. */
-static size_t first_fit(const ebb_plan *p, const size_order *placed, int count, const ebb_buffer *b, bool keep_all)
+/* Lowest offset at which b overlaps none of the rooms given away so far that lives when it does. */
+static size_t first_fit(const ebb_plan *p, const room *placed, int count, const ebb_buffer *b, bool keep_all)
 {
     size_t offset = 0;
     for (bool moved = true; moved;) {
@@ -229,13 +230,52 @@ static size_t first_fit(const ebb_plan *p, const size_order *placed, int count, 
         for (int i = 0; i < count; i++) {
             const ebb_buffer *q = &p->buffer[placed[i].buffer];
             bool together = keep_all || (q->first <= b->last && b->first <= q->last);
-            if (together && offset < q->offset + slot_bytes(q) && q->offset < offset + slot_bytes(b)) {
-                offset = q->offset + slot_bytes(q);
+            size_t end = placed[i].offset + slot_bytes(q);
+            if (together && offset < end && placed[i].offset < offset + slot_bytes(b)) {
+                offset = end;
                 moved = true;
             }
         }
     }
     return offset;
+}
+
+/* Bytes that all rooms take together; *top: the first that reaches as high. */
+static size_t place_in_order(const ebb_plan *p, room *rooms, int count, bool keep_all, int *top)
+{
+    size_t arena = 0;
+    qsort(rooms, (size_t)count, sizeof *rooms, by_key);
+    for (int i = 0; i < count; i++) {
+        const ebb_buffer *b = &p->buffer[rooms[i].buffer];
+        rooms[i].offset = first_fit(p, rooms, i, b, keep_all);
+        if (rooms[i].offset + slot_bytes(b) > arena) {
+            arena = rooms[i].offset + slot_bytes(b);
+            *top = i;
+        }
+    }
+    return arena;
+}
+
+/* Largest first, or longest-lived first; each time, while all take more than is ever alive, again with what reached
+ * highest before all others (squeaky wheel: Joslin & Clements 1999). The least of all tries stays. */
+static void place_rooms(ebb_plan *p, room *rooms, int count, bool keep_all)
+{
+    enum { TRIES = 16 };
+    size_t least = SIZE_MAX;
+    int top = 0, tries = keep_all ? 1 : 2 * TRIES;
+    for (int k = 0; k < tries && least > p->alive_bytes; k++) {
+        for (int i = 0; k % TRIES == 0 && i < count; i++) {
+            const ebb_buffer *b = &p->buffer[rooms[i].buffer];
+            rooms[i].key = k == 0 ? b->bytes : (size_t)(b->last - b->first);
+        }
+        size_t bytes = place_in_order(p, rooms, count, keep_all, &top);
+        for (int i = 0; bytes < least && i < count; i++)
+            p->buffer[rooms[i].buffer].offset = rooms[i].offset;
+        least = bytes < least ? bytes : least;
+        if (count > 0)
+            rooms[top].key = SIZE_MAX - 2 * TRIES + (size_t)k;
+    }
+    p->arena_bytes = count > 0 ? least : 0;
 }
 
 static bool needs_room(const ebb_buffer *b, const ebb_plan_options *options)
@@ -244,32 +284,42 @@ static bool needs_room(const ebb_buffer *b, const ebb_plan_options *options)
     return b->home != EBB_HOME_PARAM && b->same_as < 0 && !bound;
 }
 
+static void find_peak(ebb_plan *p, const room *rooms, int count)
+{
+    for (int32_t t = p->nprepare; t < p->nsteps; t++) {
+        size_t alive = 0;
+        for (int i = 0; i < count; i++) {
+            const ebb_buffer *b = &p->buffer[rooms[i].buffer];
+            alive += b->first <= t && t <= b->last ? slot_bytes(b) : 0;
+        }
+        if (alive > p->alive_bytes) {
+            p->alive_bytes = alive;
+            p->peak = t;
+        }
+    }
+}
+
 static ebb_status set_offsets(ebb_plan *p, const ebb_plan_options *options)
 {
-    size_order *order = NULL;
+    room *rooms = NULL;
     int count = 0;
 
-    EBB_TRY(ebb_alloc(p->ctx, (void **)&order, (size_t)p->nbuffers, sizeof *order, "plan placement"));
+    EBB_TRY(ebb_alloc(p->ctx, (void **)&rooms, (size_t)p->nbuffers, sizeof *rooms, "plan placement"));
     for (int32_t i = 0; i < p->nbuffers; i++) {
         ebb_buffer *b = &p->buffer[i];
         if (b->home == EBB_HOME_SHARED) {
             b->offset = p->shared_bytes;
             p->shared_bytes += round_up(b->bytes);
         } else if (needs_room(b, options)) {
-            order[count++] = (size_order){b->bytes, i};
+            rooms[count++].buffer = i;
         }
     }
-    qsort(order, (size_t)count, sizeof *order, larger_first);
-    for (int i = 0; i < count; i++) {
-        ebb_buffer *b = &p->buffer[order[i].buffer];
-        b->offset = first_fit(p, order, i, b, options->keep_all);
-        if (b->offset + slot_bytes(b) > p->arena_bytes)
-            p->arena_bytes = b->offset + slot_bytes(b);
-    }
+    find_peak(p, rooms, count);
+    place_rooms(p, rooms, count, options->keep_all);
     for (int32_t i = 0; i < p->nbuffers; i++)
         if (p->buffer[i].same_as >= 0)
             p->buffer[i].offset = p->buffer[p->buffer[i].same_as].offset;
-    ebb_free(order);
+    ebb_free(rooms);
     return EBB_OK;
 }
 
