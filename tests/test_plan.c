@@ -14,37 +14,12 @@
 #include <cmocka.h>
 
 #include "support/plan_check.h"
-#include "support/randgraph.h"
-
-enum { MAX_OUTPUTS = 24 };
-
-/* A random graph; its gradients in all leaves join the outputs. */
-static int random_problem(ebb_context *ctx, uint64_t seed, ebb_graph **g, ebb_value *y)
-{
-    ebb_value x[MAX_OUTPUTS], dx[MAX_OUTPUTS];
-    int ny, nx = 0;
-    OK(ctx, ebb_graph_create(ctx, g));
-    ny = randgraph_make(*g, seed, 4 + (int)(seed % 26), EBB_OP_COUNT, y, 4);
-    ebb_value total = ebb_sum_all(*g, y[0]);
-    for (int i = 1; i < ny; i++)
-        total = ebb_add(*g, total, ebb_sum_all(*g, ebb_sin(*g, y[i])));
-    for (ebb_value v = 0; v < (*g)->count && nx + ny < MAX_OUTPUTS; v++) {
-        const ebb_node *n = &(*g)->node[v];
-        if ((n->op == EBB_OP_input || n->op == EBB_OP_param) && n->type == EBB_F32)
-            x[nx++] = v;
-    }
-    OK(ctx, ebb_vjp(*g, total, EBB_NONE, x, nx, dx));
-    for (int i = 0; i < nx; i++)
-        y[ny++] = dx[i];
-    OK(ctx, ebb_graph_status(*g));
-    return ny;
-}
 
 static void check_random(ebb_context *ctx, uint64_t seed, ebb_plan_options options)
 {
     ebb_graph *g = NULL;
-    ebb_value y[MAX_OUTPUTS];
-    int ny = random_problem(ctx, seed, &g, y);
+    ebb_value y[PLAN_RANDOM_OUTPUTS];
+    int ny = plan_random_graph(ctx, seed, &g, y);
     plan_reference r = plan_reference_make(g, seed);
     ebb_plan *p = plan_of(ctx, &r.leaves, y, ny, options);
     for (int worker = 0; worker < options.workers; worker++) {
@@ -80,8 +55,8 @@ static void test_isas_give_equal_bits(void **state)
         ebb_context *fast = plan_context(ebb_isa_name(isa));
         for (uint64_t seed = 600; seed < 640; seed++) {
             ebb_graph *g = NULL;
-            ebb_value y[MAX_OUTPUTS];
-            int ny = random_problem(spec, seed, &g, y);
+            ebb_value y[PLAN_RANDOM_OUTPUTS];
+            int ny = plan_random_graph(spec, seed, &g, y);
             plan_leaves l = plan_leaves_make(g, seed);
             ebb_plan *p = plan_of(spec, &l, y, ny, (ebb_plan_options){.workers = 1});
             ebb_plan *q = plan_of(fast, &l, y, ny, (ebb_plan_options){.workers = 1});

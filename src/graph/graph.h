@@ -59,6 +59,7 @@ typedef struct ebb_attr {
     uint8_t ta, tb;              /* matmul */
     uint8_t silu;                /* norm, norm_vjp */
     uint8_t method;              /* conv trio: ebb_method of backend.h, set by the planner */
+    uint8_t each_run;            /* conv_pack, conv_pack_dx: in every run, for the node behind it alone */
     uint8_t init, layout;        /* param */
 } ebb_attr;
 

@@ -24,6 +24,7 @@
 
 #include "backend/backend.h"
 #include "graph/graph.h"
+#include "plan/plan.h"
 
 typedef struct ebb_ir {
     ebb_context *ctx;
@@ -70,6 +71,7 @@ void ebb_ir_task(const ebb_ir *ir, const ebb_node *n, ebb_task *task);
 int ebb_node_outputs(const ebb_node *n);                      /* 1 + parts */
 ebb_shape ebb_node_part_shape(const ebb_node *n, int part);
 ebb_dtype ebb_node_part_type(const ebb_node *n, int part);
+size_t ebb_node_part_bytes(const ebb_node *n, int part);
 
 /* The passes. */
 ebb_status ebb_simplify(ebb_ir *ir);
@@ -77,5 +79,7 @@ ebb_status ebb_precision(ebb_ir *ir, int channels);   /* which values are bfloat
 void ebb_select(ebb_ir *ir);             /* attr.method of convolutions */
 ebb_status ebb_fuse(ebb_ir *ir);         /* conv, linear, norm patterns */
 ebb_status ebb_fuse_pointwise(ebb_ir *ir, bool chains);
+void ebb_pack_in_runs(ebb_ir *ir);       /* which weights each run packs: attr.each_run */
+ebb_status ebb_recompute(ebb_ir *ir, ebb_plan_memory memory);    /* what is computed a second time; the last pass */
 
 #endif

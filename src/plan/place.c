@@ -51,7 +51,7 @@ static bool is_leaf(const ebb_node *n)
     return n->op == EBB_OP_input || n->op == EBB_OP_param;
 }
 
-static size_t bytes_of(const ebb_node *n, int part)
+size_t ebb_node_part_bytes(const ebb_node *n, int part)
 {
     return (size_t)ebb_shape_count(ebb_node_part_shape(n, part)) * ebb_dtype_bytes(ebb_node_part_type(n, part));
 }
@@ -76,7 +76,7 @@ static ebb_status make_buffers(ebb_plan *p, const bool *runs)
         for (int k = 0; k < nout; k++)
             p->buffer[p->nbuffers++] = (ebb_buffer){
                 .home = n->op == EBB_OP_param ? EBB_HOME_PARAM : runs[v] ? EBB_HOME_ARENA : EBB_HOME_SHARED,
-                .bytes = bytes_of(n, k), .index = n->attr.index,
+                .bytes = ebb_node_part_bytes(n, k), .index = n->attr.index,
                 .first = INT32_MAX, .last = -1, .same_as = -1};
     }
     return EBB_OK;
@@ -344,7 +344,7 @@ ebb_status ebb_place(ebb_plan *p, const ebb_plan_options *options)
         mark_running(p, p->ir.output[i], runs);
     for (ebb_value v = 0; st == EBB_OK && v < p->ir.count; v++) {
         const ebb_node *node = &p->ir.node[v];
-        runs[v] |= node->op == EBB_OP_input;
+        runs[v] |= node->op == EBB_OP_input || node->attr.each_run;
         for (int i = 0; i < node->nin; i++)
             runs[v] |= runs[node->in[i]];
     }

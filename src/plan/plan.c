@@ -66,7 +66,10 @@ static ebb_status run_passes(ebb_ir *ir, const ebb_plan_options *options)
     EBB_TRY(ebb_fuse_pointwise(ir, fuse));
     int32_t first_copy = ir->count;
     EBB_TRY(separate_outputs(ir));
-    return ebb_rewrite_run(ir, copy_early, &first_copy);
+    if (options->memory != EBB_MEMORY_PREPARED)
+        ebb_pack_in_runs(ir);
+    EBB_TRY(ebb_rewrite_run(ir, copy_early, &first_copy));
+    return ebb_recompute(ir, options->memory);
 }
 
 static ebb_status prepare_executors(ebb_plan *p)

@@ -17,6 +17,15 @@ typedef struct ebb_plan ebb_plan;
 /* Of fewer channels a picture is small, and products of bfloat16 gain nothing. */
 #define EBB_BF16_CHANNELS 16
 
+/* What a plan holds and what it computes again instead (recompute.c). The bits are the same. */
+typedef enum ebb_plan_memory {
+    EBB_MEMORY_PREPARED,         /* all packed weights: for plans that are prepared once and run often */
+    EBB_MEMORY_NORMAL,           /* of training: large weights are packed by each run */
+    EBB_MEMORY_LOW,              /* and what is cheap to compute is not kept for the backward part */
+    EBB_MEMORY_LEAST,            /* nor is what is not: activation checkpointing */
+    EBB_MEMORY_AUTO              /* normal or low, by what a run would hold */
+} ebb_plan_memory;
+
 typedef struct ebb_plan_options {
     int workers;                 /* arenas, one a worker */
     int team;                    /* threads that a worker's run may use (ebb_par_teams); 0: one */
@@ -28,6 +37,7 @@ typedef struct ebb_plan_options {
                                     0: all have room */
     int bf16;                    /* pictures of that many channels and more in bfloat16 (precision.c): other bits, by
                                     ISA too; usual: EBB_BF16_CHANNELS; 0: all f32 */
+    ebb_plan_memory memory;
     bool measure_only;           /* no arenas: for ebb_plan_measure and ebb_plan_text, cannot run */
 } ebb_plan_options;
 

@@ -191,3 +191,24 @@ ebb_graph *plan_tiny_graph(ebb_context *ctx, int64_t n, bool gradients, ebb_valu
 {
     return plan_unet_graph(ctx, &plan_tiny, n, gradients, y, ny);
 }
+
+int plan_random_graph(ebb_context *ctx, uint64_t seed, ebb_graph **g, ebb_value *y)
+{
+    ebb_value x[PLAN_RANDOM_OUTPUTS], dx[PLAN_RANDOM_OUTPUTS];
+    int ny, nx = 0;
+    OK(ctx, ebb_graph_create(ctx, g));
+    ny = randgraph_make(*g, seed, 4 + (int)(seed % 26), EBB_OP_COUNT, y, 4);
+    ebb_value total = ebb_sum_all(*g, y[0]);
+    for (int i = 1; i < ny; i++)
+        total = ebb_add(*g, total, ebb_sum_all(*g, ebb_sin(*g, y[i])));
+    for (ebb_value v = 0; v < (*g)->count && nx + ny < PLAN_RANDOM_OUTPUTS; v++) {
+        const ebb_node *n = &(*g)->node[v];
+        if ((n->op == EBB_OP_input || n->op == EBB_OP_param) && n->type == EBB_F32)
+            x[nx++] = v;
+    }
+    OK(ctx, ebb_vjp(*g, total, EBB_NONE, x, nx, dx));
+    for (int i = 0; i < nx; i++)
+        y[ny++] = dx[i];
+    OK(ctx, ebb_graph_status(*g));
+    return ny;
+}

@@ -52,5 +52,8 @@ void plan_assert_close(const plan_reference *r, ebb_value v, const float *got, u
 ebb_graph *plan_unet_graph(ebb_context *ctx, const ebb_unet_config *c, int64_t n, bool gradients, ebb_value *y, int *ny);
 extern const ebb_unet_config plan_tiny;
 ebb_graph *plan_tiny_graph(ebb_context *ctx, int64_t n, bool gradients, ebb_value *y, int *ny);
+/* A random graph: its outputs and its gradients in all leaves, to y; how many. */
+enum { PLAN_RANDOM_OUTPUTS = 24 };
+int plan_random_graph(ebb_context *ctx, uint64_t seed, ebb_graph **g, ebb_value *y);
 
 #endif
