@@ -29,6 +29,7 @@ int ebb_ranks_launched(void)
     return ebb_environment("PMIX_RANK") != NULL;
 }
 
+#ifdef EBB_HAVE_MPI
 /* Where a rank runs. */
 typedef struct seat { char host[256]; ebb_cpus cpus; } seat;
 
@@ -62,6 +63,7 @@ static ebb_status share_processors(ebb_context *ctx)
     ebb_free(seats);
     return status;
 }
+#endif
 
 ebb_status ebb_ranks_begin(ebb_context *ctx, int *rank, int *ranks)
 {
