@@ -134,6 +134,33 @@ static void test_log(void **state)
 
 /* ---- memory ----------------------------------------------------------------------------- */
 
+/* Steps that hold less give the same weights, moments and averages. */
+static void test_memory_levels(void **state)
+{
+    static const char *const levels[] = {"most", "normal", "low", "least"};
+    enum { LEVELS = sizeof levels / sizeof *levels };
+    ebb_trainer *t[LEVELS];
+    (void)state;
+    for (int i = 0; i < LEVELS; i++) {
+        ebb_recipe *r = tiny(ctx);
+        char set[32];
+        snprintf(set, sizeof set, "train.memory=%s", levels[i]);
+        ok(ctx, ebb_recipe_set(ctx, r, set));
+        ok(ctx, ebb_recipe_set(ctx, r, "train.log_every=1000"));
+        ok(ctx, ebb_trainer_create(ctx, r, in_folder(levels[i]), &t[i]));
+        run_steps(ctx, t[i], STEPS - 1);
+        ebb_recipe_free(r);
+    }
+    const ebb_learner *most = &t[0]->learner;
+    for (int i = 1; i < LEVELS; i++)
+        assert_memory_equal(t[i]->learner.blocks.p, most->blocks.p, 4 * (size_t)most->params.length * sizeof(float));
+    assert_true(ebb_plan_measure(t[2]->learner.shards.plan).worker < ebb_plan_measure(most->shards.plan).worker);
+    for (int i = 0; i < LEVELS; i++) {
+        ebb_trainer_free(t[i]);
+        remove_run(levels[i]);
+    }
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -403,7 +430,7 @@ static void test_points(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory),        cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_memory_levels), cmocka_unit_test(test_memory),        cmocka_unit_test(test_learns),
         cmocka_unit_test(test_threads),       cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_log),           cmocka_unit_test(test_directory),
         cmocka_unit_test(test_diverges),      cmocka_unit_test(test_damaged_files),

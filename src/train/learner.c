@@ -31,7 +31,7 @@ static ebb_status make(ebb_context *ctx, ebb_learner *l)
     EBB_TRY(ebb_order_create(ctx, (uint64_t)r->train_seed, l->data->n, &l->order));
     EBB_TRY(
         ebb_shards_create(ctx, &l->net, &l->params, r->train_batch, r->train_shard,
-                          ebb_recipe_plan(r, 0), &l->shards));
+                          ebb_recipe_training_plan(r, 0), &l->shards));
     ebb_params_bind(&l->params, l->shards.plan, l->blocks.p);
     ebb_params_init(ctx, &l->params, (uint64_t)r->train_seed, l->blocks.p);
     for (int64_t i = 0; i < l->params.length; i++)

@@ -9,9 +9,8 @@ static ebb_status make_plan(ebb_context *ctx, const ebb_recipe *r, const ebb_net
     ebb_graph *g;
     ebb_value *outputs;
     int count = eval ? 1 : params->count + 1;
-    ebb_plan_options options = ebb_recipe_plan(r, 1);
+    ebb_plan_options options = eval ? ebb_recipe_plan(r, 1) : ebb_recipe_training_plan(r, 1);
     options.measure_only = true;
-    options.bound_from = !eval;
     EBB_TRY(ebb_graph_create(ctx, &g));
     ebb_status status = ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs,
                                   "outputs of a graph");

@@ -70,6 +70,8 @@ int ebb_recipe_width(const ebb_recipe *recipe);
 void ebb_recipe_settle(const ebb_context *ctx, ebb_recipe *recipe);
 /* How plans compute, by the section precision (settled). */
 ebb_plan_options ebb_recipe_plan(const ebb_recipe *recipe, int workers);
+/* The same for plans of training steps, which hold what train.memory says. */
+ebb_plan_options ebb_recipe_training_plan(const ebb_recipe *recipe, int workers);
 /* The size and channels must be known (see ebb_recipe_complete). */
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *recipe, ebb_network *out);
 ebb_status ebb_recipe_schedule(ebb_context *ctx, const ebb_recipe *recipe, ebb_schedule *out);

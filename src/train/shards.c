@@ -37,7 +37,6 @@ static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph 
     EBB_TRY(ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph"));
     ebb_status status = ebb_loss_simple(g, net, s->size, s->batch, outputs, count);
     options.workers = s->workers;
-    options.bound_from = 1;
     if (status == EBB_OK)
         status = ebb_plan_create(ctx, g, outputs, count, &options, &s->plan);
     ebb_free(outputs);

@@ -116,6 +116,20 @@ ebb_plan_options ebb_recipe_plan(const ebb_recipe *r, int workers)
                               .bf16 = strcmp(r->precision_type, "bf16") == 0 ? EBB_BF16_CHANNELS : 0};
 }
 
+ebb_plan_options ebb_recipe_training_plan(const ebb_recipe *r, int workers)
+{
+    static const struct { const char *name; ebb_plan_memory memory; } levels[] = {
+        {"most", EBB_MEMORY_PREPARED}, {"normal", EBB_MEMORY_NORMAL}, {"low", EBB_MEMORY_LOW},
+        {"least", EBB_MEMORY_LEAST}, {"auto", EBB_MEMORY_AUTO},
+    };
+    ebb_plan_options options = ebb_recipe_plan(r, workers);
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(r->train_memory, levels[i].name) == 0)
+            options.memory = levels[i].memory;
+    options.bound_from = 1;
+    return options;
+}
+
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network *out)
 {
     int64_t numbers = (int64_t)ebb_recipe_height(r) * ebb_recipe_width(r) * r->data_channels;
