@@ -58,16 +58,29 @@ void ebb_conv_pack_bf16(const ebb_conv_shape *s, ebb_bf16 *packed, const float *
             packed = pack_rows(packed, w + a * run * co + p, co, run, width(co, p));
 }
 
-/* One tap of one panel: (columns, k) -> (pairs of k, PANEL, 2). Runs of 16 k, so that the lines read and the
- * lines written are all in L1 together. */
+/* narrow_scalar without branches, which compilers make vectors of. */
+static void narrow_run(ebb_bf16 *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = float_bits(x[i]), nan = bits >> 16 | 0x0040;
+        uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+        y[i] = (ebb_bf16)((bits & 0x7FFFFFFF) > 0x7F800000 ? nan : rounded);
+    }
+}
+
+/* One tap of one panel: (columns, k) -> (pairs of k, PANEL, 2). By RUN steps of k: rounded where they are neighbours,
+ * then turned a pair at a time. Runs are long for the sake of weights that come from memory. */
 static void pack_transposed(ebb_bf16 *packed, const float *w, size_t ldw, size_t k, size_t columns)
 {
-    memset(packed, 0, bf16_pairs(k) * PAIR * sizeof *packed);
-    for (size_t first = 0; first < k; first += 16) {
-        size_t end = first + 16 < k ? first + 16 : k;
+    enum { RUN = 64 };
+    for (size_t first = 0; first < k; first += RUN) {
+        size_t steps = k - first < RUN ? k - first : RUN;
+        ebb_bf16 rows[EBB_PANEL][RUN] = {{0}};
         for (size_t j = 0; j < columns; j++)
-            for (size_t i = first; i < end; i++)
-                packed[bf16_at(i, j)] = narrow_scalar(w[j * ldw + i]);
+            narrow_run(rows[j], w + j * ldw + first, steps);
+        for (size_t i = 0; i < bf16_pairs(steps); i++, packed += PAIR)
+            for (size_t j = 0; j < EBB_PANEL; j++)
+                memcpy(packed + 2 * j, &rows[j][2 * i], 2 * sizeof *packed);
     }
 }
 
