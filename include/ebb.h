@@ -179,6 +179,9 @@ EBB_API ebb_status ebb_info(ebb_context *ctx, const char *what, char **json);
 /* JSON: each step of the training (or, eval != 0, evaluation) plan with operation, shape, back end,
  * bytes, FLOPs, lifetime; and the totals. */
 EBB_API ebb_status ebb_plan_report(ebb_context *ctx, const ebb_recipe *recipe, int eval, char **json);
+/* JSON: the bytes that training by the recipe (or, eval != 0, evaluating its network at train.batch) will hold with
+ * the context's threads, by use, their sum, and the values that are alive at the step when most is. */
+EBB_API ebb_status ebb_memory_report(ebb_context *ctx, const ebb_recipe *recipe, int eval, char **json);
 
 typedef struct ebb_speed_options {
     size_t size;

@@ -220,6 +220,30 @@ static void test_quota_version1(void **state)
     assert_int_equal(ebb_topology_limit(&t), 2);
 }
 
+/* ---- memory ------------------------------------------------------------------------------- */
+
+static void test_memory(void **state)
+{
+    (void)state;
+    read_allowed("0-7");
+    assert_true(t.memory == 0);
+    put("MemFree:  5 kB\nMemTotal:       1000 kB\nMemAvailable:    7 kB", "proc/meminfo");
+    put("0::/user.slice/job", "proc/self/cgroup");
+    put("max", "sys/fs/cgroup/user.slice/job/memory.max");
+    read_allowed("0-7");
+    assert_true(t.memory == 1024000);
+    put("512000", "sys/fs/cgroup/user.slice/memory.max");       /* of the group that it is in */
+    read_allowed("0-7");
+    assert_true(t.memory == 512000);
+    put("4:memory:/a", "proc/self/cgroup");
+    put("9223372036854771712", "sys/fs/cgroup/memory/a/memory.limit_in_bytes");
+    read_allowed("0-7");
+    assert_true(t.memory == 1024000);
+    put("4096", "sys/fs/cgroup/memory/memory.limit_in_bytes");
+    read_allowed("0-7");
+    assert_true(t.memory == 4096);
+}
+
 /* ---- places ------------------------------------------------------------------------------- */
 
 enum { ITEMS = 64 };
@@ -351,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),       WITH_ROOT(test_server),       WITH_ROOT(test_part),
         WITH_ROOT(test_strange),            WITH_ROOT(test_quota),        WITH_ROOT(test_quota_version1),
+        WITH_ROOT(test_memory),
         WITH_ROOT(test_places),             cmocka_unit_test(test_first_touch), cmocka_unit_test(test_warning),
         WITH_ROOT(test_bind_option),
     };

@@ -1,4 +1,4 @@
-/* topology.c: processors, cores, sockets, memory domains and CPU quota, from the files of Linux.
+/* topology.c: processors, cores, sockets, memory and its domains, and limits, from the files of Linux.
  *
  * One idea: the files are a tree that a test can copy, so all is read below a root that is given. They are
  * few and plain ("0-3,8-11"); a library for them would be one more thing to install and tell nothing more.
@@ -7,6 +7,7 @@
  *   /sys/devices/system/cpu/cpu0/cache/index0/level, type, size, shared_cpu_list
  *   /sys/devices/system/node/online, node0/cpulist
  *   /proc/self/cgroup, /sys/fs/cgroup/.../cpu.max (version 2), cpu/.../cpu.cfs_quota_us (version 1)
+ *   /proc/meminfo, /sys/fs/cgroup/.../memory.max (version 2), memory/.../memory.limit_in_bytes (version 1)
  */
 #include <ctype.h>
 #include <math.h>
@@ -108,9 +109,9 @@ static bool read_set(ebb_cpus *out, const char *root, const char *where, int num
            ebb_cpus_parse(text, out);
 }
 
-/* ---- quota -------------------------------------------------------------------------------- */
+/* ---- limits of control groups -------------------------------------------------------------- */
 
-/* The smaller of two quotas, of which 0 is none. */
+/* The smaller of two limits, of which 0 is none. */
 static double smaller(double a, double b)
 {
     return a == 0 || (b > 0 && b < a) ? b : a;
@@ -137,27 +138,37 @@ static double group_quota(const char *root, const char *group, bool version2)
     return quota_of(quota, strtod(end, NULL));
 }
 
-/* The smallest quota of the group and of those that it is in. */
-static double path_quota(const char *root, char *group, bool version2)
+/* Bytes, or "max" (version 2); a number larger than any memory for none (version 1). */
+static double group_memory(const char *root, const char *group, bool version2)
 {
-    double quota = 0;
+    char text[64];
+    const char *form = version2 ? "%s/sys/fs/cgroup%s/memory.max" : "%s/sys/fs/cgroup/memory%s/memory.limit_in_bytes";
+    return read_text(text, sizeof text, form, root, group) && isdigit((unsigned char)text[0]) ? strtod(text, NULL) : 0;
+}
+
+typedef double (*group_limit)(const char *root, const char *group, bool version2);
+
+/* The smallest limit of the group and of those that it is in. */
+static double path_limit(const char *root, char *group, bool version2, group_limit limit_of)
+{
+    double limit = 0;
     for (;;) {
         if (strcmp(group, "/") == 0)
             group[0] = 0;
-        quota = smaller(quota, group_quota(root, group, version2));
+        limit = smaller(limit, limit_of(root, group, version2));
         char *slash = strrchr(group, '/');
         if (slash == NULL)
-            return quota;
+            return limit;
         *slash = 0;
     }
 }
 
-/* Whether "cpu" is among the controllers "cpu,cpuacct". */
-static bool has_cpu(const char *list)
+/* Whether `name` is among the controllers "cpu,cpuacct". */
+static bool has_controller(const char *list, const char *name)
 {
     while (*list != 0) {
         size_t n = strcspn(list, ",");
-        if (n == 3 && strncmp(list, "cpu", 3) == 0)
+        if (n == strlen(name) && strncmp(list, name, n) == 0)
             return true;
         list += n + (list[n] == ',');
     }
@@ -165,10 +176,10 @@ static bool has_cpu(const char *list)
 }
 
 /* Lines "number:controllers:group"; version 2 has one, of no controller. */
-static double read_quota(const char *root)
+static double read_limit(const char *root, const char *controller, group_limit limit_of)
 {
     char text[8192], *next = NULL;
-    double quota = 0;
+    double limit = 0;
     if (!read_text(text, sizeof text, "%s/proc/self/cgroup", root))
         return 0;
     for (char *line = strtok_r(text, "\n", &next); line != NULL; line = strtok_r(NULL, "\n", &next)) {
@@ -177,10 +188,19 @@ static double read_quota(const char *root)
             continue;
         *controllers++ = 0;
         *group++ = 0;
-        if (*controllers == 0 || has_cpu(controllers))
-            quota = smaller(quota, path_quota(root, group, *controllers == 0));
+        if (*controllers == 0 || has_controller(controllers, controller))
+            limit = smaller(limit, path_limit(root, group, *controllers == 0, limit_of));
     }
-    return quota;
+    return limit;
+}
+
+/* "MemTotal:  24684004 kB" */
+static double read_memory(const char *root)
+{
+    char text[256];
+    const char *total = read_text(text, sizeof text, "%s/proc/meminfo", root) ? strstr(text, "MemTotal:") : NULL;
+    double bytes = total ? 1024 * strtod(total + strlen("MemTotal:"), NULL) : 0;
+    return smaller(bytes, read_limit(root, "memory", group_memory));
 }
 
 /* ---- domains ------------------------------------------------------------------------------ */
@@ -278,7 +298,8 @@ void ebb_topology_read(const char *root, const ebb_cpus *allowed, ebb_topology *
 {
     uint8_t turn[EBB_CPUS_MAX] = {0};
     *t = (ebb_topology){.allowed = *allowed};
-    t->quota = read_quota(root);
+    t->quota = read_limit(root, "cpu", group_quota);
+    t->memory = read_memory(root);
     read_domains(root, t);
     read_cores(root, t, turn);
     place_workers(t, turn);

@@ -25,6 +25,7 @@ typedef struct ebb_topology {
     ebb_cpus allowed;            /* what this process may use; all else counts these alone */
     int cpus, cores, sockets;
     double quota;                /* processors' worth of time that its control group is given; 0: no limit */
+    double memory;               /* bytes that there are, or that its control group is given; 0: not known */
     int domains;                 /* at least one */
     ebb_domain domain[EBB_DOMAINS_MAX];
     /* Of worker w: its domain, so that workers spread over domains as cores do; and within that a processor:

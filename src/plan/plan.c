@@ -115,6 +115,7 @@ static ebb_status allocate_tables(ebb_plan *p, const ebb_graph *g)
     size_t n = (size_t)p->ir.count + 1;
     p->nparams = g->nparams;
     p->noutputs = p->ir.noutputs;
+    EBB_TRY(ebb_alloc(p->ctx, (void **)&p->arena, (size_t)p->workers, sizeof *p->arena, "plan arenas"));
     EBB_TRY(ebb_alloc(p->ctx, (void **)&p->buffer_of, n, sizeof *p->buffer_of, "plan"));
     EBB_TRY(ebb_alloc(p->ctx, (void **)&p->step, n, sizeof *p->step, "plan steps"));
     EBB_TRY(ebb_alloc(p->ctx, (void **)&p->wave, n, sizeof *p->wave, "plan"));
@@ -130,7 +131,6 @@ static size_t worker_bytes(const ebb_plan *p)
 
 static ebb_status allocate_memory(ebb_plan *p)
 {
-    EBB_TRY(ebb_alloc(p->ctx, (void **)&p->arena, (size_t)p->workers, sizeof *p->arena, "plan arenas"));
     EBB_TRY(ebb_alloc(p->ctx, (void **)&p->shared, p->shared_bytes + 64, 1, "prepared parameters"));
     for (int w = 0; w < p->workers; w++)
         EBB_TRY(ebb_alloc(p->ctx, (void **)&p->arena[w], worker_bytes(p), 1, "a worker's activations"));
@@ -210,7 +210,8 @@ void ebb_plan_bind_output(ebb_plan *p, int worker, int i, float *data) { p->boun
 
 ebb_plan_size ebb_plan_measure(const ebb_plan *p)
 {
-    ebb_plan_size s = {.shared = p->shared_bytes + 64, .worker = worker_bytes(p), .steps = p->nsteps};
+    ebb_plan_size s = {.shared = p->shared_bytes + 64, .worker = worker_bytes(p), .arena = p->arena_bytes,
+                       .alive = p->alive_bytes, .steps = p->nsteps};
     for (int32_t t = 0; t < p->nsteps; t++)
         s.flops += ebb_node_flops(&p->ir, &p->ir.node[p->step[t].node]);
     return s;

@@ -69,10 +69,16 @@ void ebb_plan_run_part(ebb_plan *plan, int worker, int32_t from, int32_t to);
 ebb_status ebb_plan_check(const ebb_plan *plan);
 
 /* Bytes: shared (prepared values), each worker (arena + scratch of its threads). Known before anything runs. */
-typedef struct ebb_plan_size { size_t shared, worker, flops; int steps; } ebb_plan_size;
+typedef struct ebb_plan_size {
+    size_t shared, worker, flops;
+    size_t arena, alive;         /* of a worker's bytes: for values, and the most that is alive at once */
+    int steps;
+} ebb_plan_size;
 ebb_plan_size ebb_plan_measure(const ebb_plan *plan);
 /* JSON: each step with operation, shape, back end, bytes, FLOPs, lifetime; totals. Free with ebb_free. */
 ebb_status ebb_plan_text(const ebb_plan *plan, char **json);
+/* JSON: the step of the run phase when most is alive, and the largest values then. */
+ebb_status ebb_plan_peak_text(const ebb_plan *plan, char **json);
 
 /* ---- where the time goes (profile.c) ---------------------------------------------------------- */
 /* From now on every step is timed, which costs two looks at the clock each; again: from zero. */

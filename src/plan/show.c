@@ -46,6 +46,18 @@ static json_t *step_json(const ebb_plan *p, int32_t t)
     return j;
 }
 
+static ebb_status text_of(const ebb_plan *p, json_t *j, char **out)
+{
+    size_t length = j ? json_dumpb(j, NULL, 0, JSON_COMPACT) : 0;
+    *out = NULL;
+    ebb_status st = length ? ebb_alloc(p->ctx, (void **)out, length + 1, 1, "the description of a plan")
+                           : ebb_fail(p->ctx, EBB_E_MEMORY, "plan: no memory for its description");
+    if (st == EBB_OK)
+        json_dumpb(j, *out, length, JSON_COMPACT);
+    json_decref(j);
+    return st;
+}
+
 ebb_status ebb_plan_text(const ebb_plan *p, char **out)
 {
     ebb_plan_size size = ebb_plan_measure(p);
@@ -55,12 +67,54 @@ ebb_status ebb_plan_text(const ebb_plan *p, char **out)
     json_t *j = json_pack("{s:o, s:i, s:I, s:I, s:I, s:I}", "steps", steps, "workers", p->workers, "shared_bytes",
                           (json_int_t)size.shared, "worker_bytes", (json_int_t)size.worker, "scratch_bytes",
                           (json_int_t)p->scratch_bytes, "flops", (json_int_t)size.flops);
-    size_t length = j ? json_dumpb(j, NULL, 0, JSON_COMPACT) : 0;
-    *out = NULL;
-    ebb_status st = length ? ebb_alloc(p->ctx, (void **)out, length + 1, 1, "the description of a plan")
-                           : ebb_fail(p->ctx, EBB_E_MEMORY, "plan: no memory for its description");
-    if (st == EBB_OK)
-        json_dumpb(j, *out, length, JSON_COMPACT);
-    json_decref(j);
-    return st;
+    return text_of(p, j, out);
+}
+
+/* ---- what is alive when most is ------------------------------------------------------------------ */
+
+/* The largest buffer alive at the peak that comes after `before` in order of size, then number; -1: none. */
+static int32_t next_alive(const ebb_plan *p, int32_t before)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < p->nbuffers; i++) {
+        const ebb_buffer *b = &p->buffer[i], *q = before < 0 ? NULL : &p->buffer[before];
+        bool alive = b->home == EBB_HOME_ARENA && b->same_as < 0 && b->first <= p->peak && p->peak <= b->last;
+        bool after = !q || b->bytes < q->bytes || (b->bytes == q->bytes && i > before);
+        if (alive && after && (best < 0 || b->bytes > p->buffer[best].bytes))
+            best = i;
+    }
+    return best;
+}
+
+/* The node whose first output, or part, the buffer holds. */
+static const ebb_node *maker_of(const ebb_plan *p, int32_t buffer)
+{
+    ebb_value v = 0;
+    for (ebb_value u = 0; u < p->ir.count; u++)
+        if (!ebb_node_is_alias(&p->ir.node[u]) && p->buffer_of[u] <= buffer && p->buffer_of[u] >= p->buffer_of[v])
+            v = u;
+    return &p->ir.node[v];
+}
+
+static json_t *alive_json(const ebb_plan *p, int32_t buffer)
+{
+    const ebb_node *n = maker_of(p, buffer);
+    const ebb_buffer *b = &p->buffer[buffer];
+    char shape[96];
+    ebb_shape_text(n->shape, shape, sizeof shape);
+    return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i}", "op", ebb_op_name(n->op), "shape", shape, "type",
+                     ebb_dtype_name(n->type), "bytes", (json_int_t)b->bytes, "first", (int)b->first, "last", (int)b->last);
+}
+
+ebb_status ebb_plan_peak_text(const ebb_plan *p, char **out)
+{
+    enum { SHOWN = 16 };
+    json_t *values = json_array();
+    int32_t buffer = -1;
+    for (int i = 0; i < SHOWN && (buffer = next_alive(p, buffer)) >= 0; i++)
+        json_array_append_new(values, alive_json(p, buffer));
+    const ebb_node *n = &p->ir.node[p->step[p->peak].node];
+    json_t *j = json_pack("{s:i, s:s, s:I, s:I, s:o}", "step", (int)p->peak, "op", ebb_op_name(n->op), "alive_bytes",
+                          (json_int_t)p->alive_bytes, "arena_bytes", (json_int_t)p->arena_bytes, "values", values);
+    return text_of(p, j, out);
 }

@@ -6,48 +6,81 @@
 #include <math.h>
 
 #include "train/learner.h"
+#include "train/memory.h"
 
-static ebb_status make_blocks(ebb_context *ctx, ebb_learner *l)
+static ebb_status make_blocks(ebb_context *ctx, bool measure_only, ebb_learner *l)
 {
     size_t length = (size_t)l->params.length;
-    EBB_TRY(
-        ebb_alloc(ctx, (void **)&l->blocks.p, 4 * length, sizeof(float), "weights, moments and averages"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&l->partial, (size_t)ebb_optim_chunks(l->params.length),
+                      sizeof *l->partial, "gradient norm"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&l->pictures, (size_t)l->recipe->train_batch, sizeof *l->pictures, "batch"));
+    if (measure_only)
+        return EBB_OK;
+    EBB_TRY(ebb_alloc(ctx, (void **)&l->blocks.p, 4 * length, sizeof(float), "weights, moments and averages"));
     l->blocks.m = l->blocks.p + length;
     l->blocks.v = l->blocks.m + length;
     l->blocks.ema = l->blocks.v + length;
-    EBB_TRY(ebb_alloc(ctx, (void **)&l->partial, (size_t)ebb_optim_chunks(l->params.length),
-                      sizeof *l->partial, "gradient norm"));
-    return ebb_alloc(ctx, (void **)&l->pictures, (size_t)l->recipe->train_batch, sizeof *l->pictures,
-                     "batch");
+    return EBB_OK;
 }
 
-static ebb_status make(ebb_context *ctx, ebb_learner *l)
+static ebb_status make(ebb_context *ctx, bool measure_only, ebb_learner *l)
 {
     const ebb_recipe *r = l->recipe;
+    ebb_plan_options plan = ebb_recipe_training_plan(r, 0);
+    plan.measure_only = measure_only;
     EBB_TRY(ebb_recipe_network(ctx, r, &l->net));
     EBB_TRY(ebb_recipe_schedule(ctx, r, &l->schedule));
     EBB_TRY(ebb_params_from_network(ctx, &l->net, &l->params));
-    EBB_TRY(make_blocks(ctx, l));
+    EBB_TRY(make_blocks(ctx, measure_only, l));
     EBB_TRY(ebb_order_create(ctx, (uint64_t)r->train_seed, l->data->n, &l->order));
-    EBB_TRY(
-        ebb_shards_create(ctx, &l->net, &l->params, r->train_batch, r->train_shard,
-                          ebb_recipe_training_plan(r, 0), &l->shards));
+    return ebb_shards_create(ctx, &l->net, &l->params, r->train_batch, r->train_shard, plan, &l->shards);
+}
+
+/* The first touch of what was asked for. */
+static void begin(ebb_context *ctx, ebb_learner *l)
+{
     ebb_params_bind(&l->params, l->shards.plan, l->blocks.p);
-    ebb_params_init(ctx, &l->params, (uint64_t)r->train_seed, l->blocks.p);
+    ebb_params_init(ctx, &l->params, (uint64_t)l->recipe->train_seed, l->blocks.p);
     for (int64_t i = 0; i < l->params.length; i++)
         l->blocks.ema[i] = l->blocks.p[i];
     ebb_learner_refresh(l);
-    return EBB_OK;
+}
+
+static ebb_status create(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data, bool measure_only,
+                         ebb_learner *out)
+{
+    *out = (ebb_learner){.ctx = ctx, .recipe = recipe, .data = data, .shards.result = -1, .order.epoch = -1};
+    ebb_status status = make(ctx, measure_only, out);
+    if (status == EBB_OK && !measure_only)
+        status = ebb_memory_fits(ctx);
+    if (status != EBB_OK)
+        ebb_learner_free(out);
+    return status;
+}
+
+ebb_status ebb_learner_measure(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data, ebb_learner *out)
+{
+    return create(ctx, recipe, data, true, out);
 }
 
 ebb_status ebb_learner_create(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data,
                               ebb_learner *out)
 {
-    *out = (ebb_learner){.ctx = ctx, .recipe = recipe, .data = data, .shards.result = -1, .order.epoch = -1};
-    ebb_status status = make(ctx, out);
-    if (status != EBB_OK)
-        ebb_learner_free(out);
+    ebb_status status = create(ctx, recipe, data, false, out);
+    if (status == EBB_E_MEMORY)
+        return ebb_memory_explain(ctx, recipe, data);
+    if (status == EBB_OK)
+        begin(ctx, out);
     return status;
+}
+
+ebb_learner_bytes ebb_learner_memory(const ebb_learner *l)
+{
+    ebb_plan_size plan = ebb_plan_measure(l->shards.plan);
+    size_t block = (size_t)l->params.length * sizeof(float), workers = (size_t)l->shards.workers;
+    return (ebb_learner_bytes){.blocks = 4 * block, .gradients = (size_t)l->shards.nbuffers * block,
+                               .packed = plan.shared, .values = workers * plan.arena,
+                               .scratch = workers * (plan.worker - plan.arena)};
 }
 
 void ebb_learner_free(ebb_learner *l)

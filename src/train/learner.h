@@ -24,6 +24,12 @@ typedef struct ebb_learner {
 /* Parameters drawn from the recipe's seed, step 0. */
 ebb_status ebb_learner_create(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data,
                               ebb_learner *out);
+/* The same but for the memory that ebb_learner_memory counts: cannot step. */
+ebb_status ebb_learner_measure(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data,
+                               ebb_learner *out);
+/* Bytes of the large blocks, of one that holds or of one that is measured only. */
+typedef struct ebb_learner_bytes { size_t blocks, gradients, packed, values, scratch; } ebb_learner_bytes;
+ebb_learner_bytes ebb_learner_memory(const ebb_learner *learner);
 void ebb_learner_free(ebb_learner *learner);
 /* After p changed from outside. */
 void ebb_learner_refresh(ebb_learner *learner);

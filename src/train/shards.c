@@ -55,7 +55,7 @@ static void find_steps(ebb_shards *s)
     }
 }
 
-static ebb_status make_buffers(ebb_context *ctx, ebb_shards *s)
+static ebb_status make_buffers(ebb_context *ctx, bool measure_only, ebb_shards *s)
 {
     s->nbuffers = s->workers + log2_up(s->count) + 1;
     if (s->nbuffers > s->count)
@@ -67,8 +67,8 @@ static ebb_status make_buffers(ebb_context *ctx, ebb_shards *s)
                       "sum of the gradients"));
     EBB_TRY(ebb_alloc(ctx, (void **)&s->complete, (size_t)s->params->chunks, sizeof *s->complete, "chunks of the gradient"));
     find_steps(s);
-    return ebb_alloc(ctx, (void **)&s->buffers, (size_t)s->nbuffers,
-                     (size_t)s->params->length * sizeof(float), "gradients");
+    return measure_only ? EBB_OK : ebb_alloc(ctx, (void **)&s->buffers, (size_t)s->nbuffers,
+                                             (size_t)s->params->length * sizeof(float), "gradients");
 }
 
 static ebb_status cannot_divide(ebb_context *ctx, const ebb_shards *s, int64_t shards, int64_t odd)
@@ -107,7 +107,7 @@ static ebb_status make(ebb_context *ctx, const ebb_network *net, ebb_plan_option
     ebb_status status = make_plan(ctx, net, g, plan, s);
     ebb_graph_free(g);
     EBB_TRY(status);
-    EBB_TRY(make_buffers(ctx, s));
+    EBB_TRY(make_buffers(ctx, plan.measure_only, s));
     return ebb_exchange_create(ctx, s->params, &s->exchange);
 }
 

@@ -40,7 +40,7 @@ typedef struct ebb_shards {
     int result;                  /* buffer of shard 0, where the last sum is; -1: none */
 } ebb_shards;
 
-/* plan: as ebb_recipe_training_plan; its workers are settled here. */
+/* plan: as ebb_recipe_training_plan; its workers are settled here. measure_only: no gradient buffers either. */
 ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
                              int64_t batch, int64_t size, ebb_plan_options plan, ebb_shards *out);
 void ebb_shards_free(ebb_shards *shards);
