@@ -67,7 +67,7 @@ static void test_random_graphs(void **state)
     ebb_plan_size size[LEVELS + 1];
     int more[LEVELS + 1] = {0};
     (void)state;
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= 100; seed++) {
         problem q;
         char what[32];
         q.ny = plan_random_graph(ctx, seed, &q.g, q.y);
