@@ -3,8 +3,8 @@
 
   python3 bench/measure_scaling.py build --out scaling.json [--precision f32,bf16]
 
-The machine should be idle; where it is not, more --rounds help: of everything the fastest is kept. build: with the
-program and bench/. Needs some minutes a precision.
+The machine should be idle; where it is not, more --rounds help, or --better with what was measured before: of
+everything the fastest is kept. build: with the program and bench/. Needs some minutes a precision.
 """
 import argparse
 import json
@@ -54,7 +54,7 @@ def measure_job(ebb, recipe, kind, shard, precision, rounds, seconds):
     plan = run_json([ebb, "plan", *keys, *flags, "--json"])
     steps = [{"op": s["op"], "impl": s["implementation"], "phase": s["phase"], "shape": s["shape"], "flops": s["flops"],
               "reads": s["reads"], "writes": s["writes"], "ms": math.inf} for s in plan["steps"]]
-    whole = math.inf
+    whole = outside = math.inf
     for _ in range(rounds):
         report = run_json([ebb, "speed", *keys, "--" + kind, "--threads", "1", "--seconds", seconds, "--profile",
                            "--json"])
@@ -64,9 +64,10 @@ def measure_job(ebb, recipe, kind, shard, precision, rounds, seconds):
         for step, timed in zip(steps, profile["steps"]):
             step["ms"] = min(step["ms"], timed["least_ms"])
         whole = min(whole, 1e3 * shard / report["max"])
+        outside = min(outside, profile["rows"][-1]["share"] * 1e3 * shard / report["images_per_second"])
     walked = sum(s["ms"] for s in steps if s["phase"] == "run" or kind == "train")
     return {"recipe": recipe, "kind": kind, "shard": shard, "precision": precision, "parameters": plan["parameters"],
-            "shared_bytes": plan["shared_bytes"], "outside_ms": max(0.0, whole - walked), "steps": steps}
+            "shared_bytes": plan["shared_bytes"], "outside_ms": max(0.0, min(outside, whole - walked)), "steps": steps}
 
 
 def measure_points(ebb, rows, precision, rounds, seconds):
@@ -92,6 +93,25 @@ def measure_points(ebb, rows, precision, rounds, seconds):
     return points
 
 
+def keep_faster(result, old):
+    """Of two measurements of the same build the faster times and rates, one by one."""
+    for threads, rates in result["limits"].items():
+        for name, rate in old["limits"].get(str(threads), {}).items():
+            rates[name] = max(rate, rates.get(name, 0.0))
+    key = ("recipe", "kind", "shard", "precision")
+    before = {tuple(j[k] for k in key): j for j in old["jobs"]}
+    for job in result["jobs"]:
+        other = before.get(tuple(job[k] for k in key))
+        if other and [(s["op"], s["shape"]) for s in other["steps"]] == [(s["op"], s["shape"]) for s in job["steps"]]:
+            job["outside_ms"] = min(job["outside_ms"], other["outside_ms"])
+            for step, s in zip(job["steps"], other["steps"]):
+                step["ms"] = min(step["ms"], s["ms"])
+    key = ("recipe", "kind", "batch", "shard", "precision", "threads", "ranks")
+    before = {tuple(p[k] for k in key): p["images_per_second"] for p in old["points"]}
+    for point in result["points"]:
+        point["images_per_second"] = max(point["images_per_second"], before.get(tuple(point[k] for k in key), 0.0))
+
+
 def measure(args):
     ebb = args.ebb or os.path.join(args.build, "ebb")
     cpu = run_json([ebb, "info", "cpu", "--json"])
@@ -104,6 +124,9 @@ def measure(args):
             result["jobs"].append(measure_job(ebb, recipe, kind, shard, precision, args.rounds, seconds))
             print(f"predict: {recipe} {kind} {precision}, shards of {shard}", file=sys.stderr)
         result["points"] += measure_points(ebb, points, precision, args.rounds, seconds)
+    if args.better:
+        with open(args.better) as f:
+            keep_faster(result, json.load(f))
     with open(args.out, "w") as f:
         json.dump(result, f)
 
@@ -115,6 +138,7 @@ def main():
     parser.add_argument("--ebb", help="the program (default: that of the build)")
     parser.add_argument("--precision", default="f32", help="f32, bf16 or f32,bf16")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--better", metavar="FILE", help="an earlier result of this build: keep what was faster there")
     parser.add_argument("--quick", action="store_true", help="two jobs, briefly: only shows that it works")
     measure(parser.parse_args())
 
