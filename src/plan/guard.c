@@ -45,7 +45,7 @@ void ebb_guard_after(ebb_plan *p, int32_t t, int worker)
         for (size_t k = 0; k < ebb_guard_bytes(); k++)
             if (zone[k] != PATTERN)
                 p->damaged = i + 1;
-        if (b->home == EBB_HOME_ARENA)
+        if (b->home == EBB_HOME_ARENA && !p->keep_all)
             memset(p->arena[worker] + b->offset, NAN_BYTE, b->bytes);
     }
 }

@@ -37,6 +37,7 @@ struct ebb_plan {
     ebb_context *ctx;
     ebb_ir ir;
     int workers, team;           /* arenas; threads that may share one */
+    bool keep_all;               /* values outlive their last readers (tests) */
     ebb_buffer *buffer;
     int32_t nbuffers, buffers_capacity;
     int32_t *buffer_of;          /* node -> buffer of its value */

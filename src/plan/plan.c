@@ -157,6 +157,7 @@ ebb_status ebb_plan_create(ebb_context *ctx, const ebb_graph *g, const ebb_value
     EBB_TRY(ebb_alloc(ctx, (void **)&p, 1, sizeof *p, "plan"));
     p->ctx = ctx;
     p->workers = options->workers > 0 ? options->workers : 1;
+    p->keep_all = options->keep_all;
     p->team = options->team > 0 ? options->team : 1;
     ebb_status st = build(p, g, outputs, noutputs, options);
     if (st != EBB_OK) {
