@@ -20,7 +20,6 @@ typedef struct ebb_own_grid { int64_t rows, columns; double each, row, column; }
 void ebb_own_cut_grid(ebb_executor *e, const ebb_own_grid *g);
 
 void ebb_own_conv_cut(ebb_executor *e);
-void ebb_own_conv_bf16_cut(ebb_executor *e);
 void ebb_own_conv_mixed_cut(ebb_executor *e);
 void ebb_own_matmul_cut(ebb_executor *e);
 void ebb_own_linear_bf16_cut(ebb_executor *e);
@@ -65,12 +64,6 @@ size_t ebb_own_conv_scratch(const ebb_task *t);
 void ebb_own_conv_pack(const ebb_executor *e, const ebb_step_args *a);     /* and conv_pack_dx */
 void ebb_own_conv_packed(const ebb_executor *e, const ebb_step_args *a);   /* and conv_dx_packed */
 void ebb_own_conv_dw(const ebb_executor *e, const ebb_step_args *a);
-
-void ebb_own_conv_bf16(const ebb_executor *e, const ebb_step_args *a);
-size_t ebb_own_conv_bf16_scratch(const ebb_task *t);
-void ebb_own_conv_pack_bf16(const ebb_executor *e, const ebb_step_args *a);
-void ebb_own_conv_packed_bf16(const ebb_executor *e, const ebb_step_args *a);
-void ebb_own_conv_dw_bf16(const ebb_executor *e, const ebb_step_args *a);
 
 void ebb_own_conv_mixed(const ebb_executor *e, const ebb_step_args *a);    /* f32 on one side, bf16 on the other */
 size_t ebb_own_conv_mixed_scratch(const ebb_task *t);
