@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "layers.h"
-#include "train/report.h"
+#include "train/plans.h"
 
 enum { LAYERS_MAX = 256 };
 

@@ -11,6 +11,7 @@
 
 #include "support/runs.h"
 #include "train/memory.h"
+#include "train/plans.h"
 #include "train/report.h"
 
 /* Total of the report, which its parts add up to. */

@@ -11,6 +11,7 @@
 
 #include "train/memory.h"
 #include "train/model.h"
+#include "train/plans.h"
 #include "train/report.h"
 
 /* ---- too much ----------------------------------------------------------------------------- */
@@ -131,17 +132,10 @@ static ebb_status report_training(ebb_context *ctx, ebb_recipe *r, size_t before
 
 static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, const ebb_network *net, ebb_eval_way way, ebb_plan **out)
 {
-    ebb_graph *g;
     ebb_plan_options options = ebb_recipe_plan(r, way.workers);
     options.team = way.team;
     options.measure_only = true;
-    EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_value eps = ebb_eval_graph(g, net, way.shard);
-    ebb_status status = ebb_graph_status(g);
-    if (status == EBB_OK)
-        status = ebb_plan_create(ctx, g, &eps, 1, &options, out);
-    ebb_graph_free(g);
-    return status;
+    return ebb_eval_plan(ctx, net, way.shard, &options, out);
 }
 
 static ebb_status report_evaluation(ebb_context *ctx, ebb_recipe *r, size_t before, listing *list, char **json)

@@ -2,8 +2,7 @@
  */
 #include <string.h>
 
-#include "train/params.h"
-#include "train/report.h"
+#include "train/plans.h"
 
 #define ALIGN_FLOATS 16
 /* Large enough for the bandwidth of a network, small enough that most are on their way before the last is made. */

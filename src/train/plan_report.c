@@ -1,30 +1,15 @@
 /* plan_report.c: what a step of a recipe's plan does, for `ebb plan`: nothing is run.
  */
-#include "train/params.h"
+#include "train/plans.h"
 #include "train/report.h"
 
 static ebb_status make_plan(ebb_context *ctx, const ebb_recipe *r, const ebb_network *net,
                             const ebb_params *params, bool eval, ebb_plan **out)
 {
-    ebb_graph *g;
-    ebb_value *outputs;
-    int count = eval ? 1 : params->count + 1;
     ebb_plan_options options = eval ? ebb_recipe_plan(r, 1) : ebb_recipe_training_plan(r, 1);
     options.measure_only = true;
-    EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_status status = ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs,
-                                  "outputs of a graph");
-    if (status == EBB_OK && eval) {
-        outputs[0] = ebb_eval_graph(g, net, r->train_shard);
-        status = ebb_graph_status(g);
-    } else if (status == EBB_OK) {
-        status = ebb_loss_simple(g, net, r->train_shard, r->train_batch, outputs, count);
-    }
-    if (status == EBB_OK)
-        status = ebb_plan_create(ctx, g, outputs, count, &options, out);
-    ebb_free(outputs);
-    ebb_graph_free(g);
-    return status;
+    return eval ? ebb_eval_plan(ctx, net, r->train_shard, &options, out)
+                : ebb_loss_plan(ctx, net, params, r->train_shard, r->train_batch, &options, out);
 }
 
 /* The plan's own text with the recipe's part before it. */

@@ -16,14 +16,6 @@ ebb_status ebb_report_text(ebb_context *ctx, json_t *json, char **text)
     return status;
 }
 
-ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n)
-{
-    ebb_value x = ebb_input(g, "x", EBB_F32, ebb_network_shape(net, n));
-    ebb_value t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
-    ebb_value label = ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
-    return ebb_network_build(g, net, x, t, label);
-}
-
 /* Time of n pictures one after another by a team, in that of one thread for one picture. Measured with 2 threads:
  * 1.7 times as fast as one; every further member costs as much. */
 static double time_of(int64_t n, int team) { return (double)n * (1 + 0.15 * (team - 1)) / team; }

@@ -8,8 +8,6 @@
 const char *ebb_backend_choice_name(const ebb_context *ctx);    /* auto, own, onednn (info.c) */
 /* JSON to the caller's text; takes the reference, NULL is EBB_E_MEMORY. */
 ebb_status ebb_report_text(ebb_context *ctx, json_t *json, char **text);
-/* The evaluation graph of a network at n pictures: inputs x, t and (with classes) label; value eps. */
-ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n);
 /* How n pictures are evaluated by threads: shards of `shard` pictures (at most `most`), handed out to workers, each of
  * which leads a team of so many threads. A matter of time alone, never of bits. */
 typedef struct ebb_eval_way { int64_t shard, shards; int workers, team; } ebb_eval_way;

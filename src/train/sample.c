@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "train/plans.h"
 #include "train/report.h"
 #include "train/sampling.h"
 
@@ -135,14 +136,12 @@ static void choose_way(ebb_sampling *s)
         s->way = (ebb_eval_way){SHARD_MAX, shards, (int)(shards < threads ? shards : threads), 1};
 }
 
-static ebb_status make_plan(ebb_sampling *s, ebb_graph *g)
+static ebb_status make_plan(ebb_sampling *s)
 {
-    ebb_value eps = ebb_eval_graph(g, &s->model->net, s->way.shard);
-    EBB_TRY(ebb_graph_status(g));
     ebb_plan_options options = ebb_recipe_plan(s->model->recipe, s->way.workers);
     options.team = s->way.team;
     options.bf16 = strcmp(s->o.precision, "bf16") == 0 ? EBB_BF16_CHANNELS : 0;
-    EBB_TRY(ebb_plan_create(s->ctx, g, &eps, 1, &options, &s->plan));
+    EBB_TRY(ebb_eval_plan(s->ctx, &s->model->net, s->way.shard, &options, &s->plan));
     ebb_params_bind(&s->model->params, s->plan, s->model->weights);
     return EBB_OK;
 }
@@ -166,13 +165,9 @@ static ebb_status make_buffers(ebb_sampling *s)
 
 static ebb_status make(ebb_sampling *s, const ebb_sample_options *options)
 {
-    ebb_graph *g;
     EBB_TRY(check_options(s, options));
     choose_way(s);
-    EBB_TRY(ebb_graph_create(s->ctx, &g));
-    ebb_status status = make_plan(s, g);
-    ebb_graph_free(g);
-    EBB_TRY(status);
+    EBB_TRY(make_plan(s));
     return make_buffers(s);
 }
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "train/plans.h"
 #include "train/shards.h"
 
 static int log2_up(int64_t n)
@@ -28,20 +29,6 @@ static int log2_up(int64_t n)
 }
 
 /* ---- making ----------------------------------------------------------------------------- */
-
-static ebb_status make_plan(ebb_context *ctx, const ebb_network *net, ebb_graph *g, ebb_plan_options options,
-                            ebb_shards *s)
-{
-    ebb_value *outputs;
-    int count = s->params->count + 1;
-    EBB_TRY(ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph"));
-    ebb_status status = ebb_loss_simple(g, net, s->size, s->batch, outputs, count);
-    options.workers = s->workers;
-    if (status == EBB_OK)
-        status = ebb_plan_create(ctx, g, outputs, count, &options, &s->plan);
-    ebb_free(outputs);
-    return status;
-}
 
 /* The step after which all parameters of a chunk have their gradients. */
 static void find_steps(ebb_shards *s)
@@ -100,13 +87,10 @@ static ebb_status divide(ebb_context *ctx, ebb_shards *s)
 
 static ebb_status make(ebb_context *ctx, const ebb_network *net, ebb_plan_options plan, ebb_shards *s)
 {
-    ebb_graph *g;
     EBB_TRY(divide(ctx, s));
     s->workers = s->count < ctx->threads ? (int)s->count : ctx->threads;
-    EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_status status = make_plan(ctx, net, g, plan, s);
-    ebb_graph_free(g);
-    EBB_TRY(status);
+    plan.workers = s->workers;
+    EBB_TRY(ebb_loss_plan(ctx, net, s->params, s->size, s->batch, &plan, &s->plan));
     EBB_TRY(make_buffers(ctx, plan.measure_only, s));
     return ebb_exchange_create(ctx, s->params, &s->exchange);
 }

@@ -10,6 +10,7 @@
 
 #include "train/dist.h"
 #include "train/learner.h"
+#include "train/plans.h"
 #include "train/profile.h"
 #include "train/speed.h"
 
@@ -118,21 +119,14 @@ static ebb_status eval_step(void *self)
 
 static ebb_status make_evaluation(ebb_context *ctx, const ebb_recipe *r, evaluation *e)
 {
-    ebb_graph *g;
     e->way = ebb_eval_choose(r->train_batch, r->train_shard, ctx->threads);
     EBB_TRY(ebb_recipe_network(ctx, r, &e->net));
     EBB_TRY(ebb_params_from_network(ctx, &e->net, &e->params));
     EBB_TRY(ebb_alloc(ctx, (void **)&e->weights, (size_t)e->params.length, sizeof(float), "weights"));
     ebb_params_init(ctx, &e->params, (uint64_t)r->train_seed, e->weights);
-    EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_value eps = ebb_eval_graph(g, &e->net, e->way.shard);
     ebb_plan_options options = ebb_recipe_plan(r, e->way.workers);
     options.team = e->way.team;
-    ebb_status status = ebb_graph_status(g);
-    if (status == EBB_OK)
-        status = ebb_plan_create(ctx, g, &eps, 1, &options, &e->plan);
-    ebb_graph_free(g);
-    EBB_TRY(status);
+    EBB_TRY(ebb_eval_plan(ctx, &e->net, e->way.shard, &options, &e->plan));
     ebb_params_bind(&e->params, e->plan, e->weights);
     ebb_plan_prepare(e->plan);
     return EBB_OK;

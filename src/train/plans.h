@@ -1,0 +1,16 @@
+/* plans.h: the two plans of a network: an evaluation, and the loss with its gradients. */
+#ifndef EBB_PLANS_H
+#define EBB_PLANS_H
+
+#include "train/params.h"
+
+/* The evaluation graph of a network at n pictures: inputs x, t and (with classes) label; value eps. */
+ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n);
+/* Its plan. */
+ebb_status ebb_eval_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options,
+                         ebb_plan **out);
+/* Of a shard of n pictures of a batch: the loss, then the gradient of each parameter. */
+ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_params *params, int64_t n, int64_t batch,
+                         const ebb_plan_options *options, ebb_plan **out);
+
+#endif
