@@ -5,6 +5,7 @@
 
 #include "layers.h"
 #include "train/plans.h"
+#include "train/recipe.h"
 
 enum { LAYERS_MAX = 256 };
 
