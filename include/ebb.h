@@ -146,7 +146,7 @@ typedef struct ebb_sample_options {
     uint64_t seed;
     int label;                   /* class, EBB_LABEL_NONE or EBB_LABEL_ALL (n/classes of each, in turn) */
     /* What is left as ebb_sample_defaults() has it (NULL, 0, NaN) is as the model's recipe says. */
-    const char *sampler;         /* "ddpm", "ddim", ...: ebb_sampler_list */
+    const char *sampler;         /* "ddim", "edm:churn=40", ...: ebb_sampler_list */
     int steps;                   /* network evaluations without guidance */
     double guidance;             /* Ho & Salimans' w: eps = (1+w)*eps_c - w*eps_u; 0: conditional */
     double eta;                  /* ddim: 0 deterministic .. 1 ancestral */
@@ -154,6 +154,8 @@ typedef struct ebb_sample_options {
     int (*progress)(void *user, int64_t done, int64_t total);
     void *user;
     const char *precision;       /* of activations: "f32", "bf16"; NULL: as the model was trained */
+    const char *grid;            /* levels that the sampler walks through, as "karras:rho=7"; NULL: the recipe's, "": the
+                                    sampler's own */
 } ebb_sample_options;
 #define EBB_LABEL_NONE (-1)
 #define EBB_LABEL_ALL (-2)

@@ -98,29 +98,19 @@ static void test_loss_of_v(void **state)
     check_loss(EBB_PREDICT_V);
 }
 
-static void test_eps_from_v(void **state)
+/* What the network is trained to give, put back, is the noise and the picture again: at every level, for every type. */
+static void test_coefficients(void **state)
 {
     (void)state;
-    ebb_network net = unet_tiny;
-    int count = numbers(&net);
-    problem p = make_problem(count);
-    for (int i = 0; i < N; i++) {
-        float v[2048], same[2048];
-        assert_true(count <= 2048);
-        for (int k = 0; k < count; k++)
-            v[k] = p.signal[i] * p.noise[i * count + k] - p.sigma[i] * p.x0[i * count + k];
-        memcpy(same, v, sizeof same);
-        double alpha_bar = (double)p.signal[i] * p.signal[i];
-        net.prediction = EBB_PREDICT_V;
-        ebb_network_eps(&net, net_ctx->kernels, alpha_bar, (size_t)count, v, p.xt + i * count);
-        for (int k = 0; k < count; k++)
-            assert_true(fabsf(v[k] - p.noise[i * count + k]) <= 2e-6f);
-        net.prediction = EBB_PREDICT_EPSILON;
-        memcpy(v, same, sizeof same);
-        ebb_network_eps(&net, net_ctx->kernels, alpha_bar, (size_t)count, v, p.xt + i * count);
-        assert_memory_equal(v, same, (size_t)count * sizeof *v);
-    }
-    free_problem(&p);
+    const double levels[][2] = {{0.999, 0.0447}, {0.6, 0.8}, {0.01, 0.99995}, {1, 0.01}, {1, 50}, {0.3, 0.7}};
+    for (int kind = 0; kind < EBB_PREDICTIONS; kind++)
+        for (size_t l = 0; l < sizeof levels / sizeof levels[0]; l++) {
+            double a = levels[l][0], s = levels[l][1], x0 = -0.37, eps = 1.3, x = a * x0 + s * eps;
+            ebb_coefficients c = ebb_prediction_coefficients((ebb_prediction)kind, a, s, 0.5);
+            double f = c.noise * eps + c.x0 * x0;
+            assert_true(fabs(c.eps_x * x + c.eps_f * f - eps) <= 1e-9 / s);
+            assert_true(fabs(c.x0_x * x + c.x0_f * f - x0) <= 1e-9 / a);
+        }
 }
 
 int main(void)
@@ -128,7 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loss_of_epsilon),
         cmocka_unit_test(test_loss_of_v),
-        cmocka_unit_test(test_eps_from_v),
+        cmocka_unit_test(test_coefficients),
     };
     if (ebb_context_create(NULL, &net_ctx) != EBB_OK)
         return 1;

@@ -54,7 +54,7 @@ static void test_names(void **state)
 {
     (void)state;
     json_error_t error;
-    json_t *file = json_load_file(EBB_SOURCE_DIR "/tests/refs/ddpm_cifar10_32_tensors.json", 0, &error);
+    json_t *file = json_load_file(EBB_SOURCE_DIR "/data/golden/ddpm_cifar10_32_tensors.json", 0, &error);
     assert_non_null(file);
     json_t *want = json_object_get(file, "tensors");
     ebb_graph *g = graph_of(&unet_l, 1);

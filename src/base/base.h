@@ -44,6 +44,10 @@ ebb_status ebb_fail_prefix(ebb_context *ctx, const char *format, ...)
             return ebb_try_status_;                       \
     } while (0)
 
+/* "; did you mean 'x'?" with the name nearest to `word` by edit distance (also to what follows a dot),
+ * "" when none is near; in `out`, which is returned (suggest.c). */
+const char *ebb_suggest(const char *word, const char *const *names, int count, char *out, size_t size);
+
 /* ---- memory (mem.c) ---------------------------------------------------------------------- */
 /* count*size bytes, zeroed, 64-byte aligned; overflow and exhaustion are EBB_E_MEMORY with a message
  * that says what it was for. Large blocks ask for huge pages. *out is NULL on failure. */

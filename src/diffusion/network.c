@@ -1,8 +1,6 @@
 /* network.c: the networks behind one face, for losses and samplers that do not care which it is. */
 #include "diffusion/diffusion.h"
 
-#include <math.h>
-
 ebb_value ebb_network_build(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label)
 {
     return net->kind == EBB_NET_UNET ? ebb_nn_unet(g, &net->u.unet, x, t, label)
@@ -19,13 +17,4 @@ ebb_shape ebb_network_shape(const ebb_network *net, int64_t n)
 int ebb_network_classes(const ebb_network *net)
 {
     return net->kind == EBB_NET_UNET ? net->u.unet.classes : net->u.mlp.classes;
-}
-
-void ebb_network_eps(const ebb_network *net, const ebb_kernels *kernels, double alpha_bar, size_t n,
-                     float *prediction, const float *x)
-{
-    if (net->prediction == EBB_PREDICT_EPSILON)
-        return;
-    kernels->affine_f32(n, prediction, prediction, (float)sqrt(alpha_bar), 0.0f);
-    kernels->axpy_f32(n, prediction, x, (float)sqrt(1.0 - alpha_bar), 0.0f);
 }

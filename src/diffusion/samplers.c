@@ -1,14 +1,41 @@
-/* samplers.c: the table of samplers, from samplers.def. */
-#include "diffusion/diffusion.h"
+/* samplers.c: the table of samplers, from samplers.def, and the text that names one with its settings.
+ */
+#include "diffusion/sampler.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const ebb_sampler samplers[] = {
-#define SAMPLER(name, function, default_steps, help) {name, help, default_steps, function},
+#define SAMPLER(name, function, variant, buffers, steps, grid, chain_grid, evaluations, help) \
+    {name, help, function, variant, buffers, steps, grid, chain_grid, evaluations},
 #include "diffusion/samplers.def"
 #undef SAMPLER
 };
 #define SAMPLER_COUNT ((int)(sizeof samplers / sizeof samplers[0]))
+
+const ebb_setting ebb_settings[] = {
+#define SETTING(name, initial, min, max, help) {#name, help, offsetof(ebb_sampler_settings, name), initial, min, max},
+#include "diffusion/settings.def"
+#undef SETTING
+    {NULL, NULL, 0, 0, 0, 0},
+};
+
+/* Whole numbers and flags of a grid's text are read as numbers too. */
+static const struct { const char *name; size_t offset; enum { REAL, WHOLE, FLAG } type; } grid_keys[] = {
+    {"t_start", offsetof(ebb_grid_options, t_start), REAL},
+    {"t_end", offsetof(ebb_grid_options, t_end), REAL},
+    {"sigma_min", offsetof(ebb_grid_options, sigma_min), REAL},
+    {"sigma_max", offsetof(ebb_grid_options, sigma_max), REAL},
+    {"rho", offsetof(ebb_grid_options, rho), REAL},
+    {"gamma_min", offsetof(ebb_grid_options, gamma_min), REAL},
+    {"gamma_max", offsetof(ebb_grid_options, gamma_max), REAL},
+    {"offset", offsetof(ebb_grid_options, offset), WHOLE},
+    {"keep_last", offsetof(ebb_grid_options, keep_last), FLAG},
+    {"alpha_to_first", offsetof(ebb_grid_options, alpha_to_first), FLAG},
+};
+#define GRID_KEYS ((int)(sizeof grid_keys / sizeof grid_keys[0]))
 
 const ebb_sampler *ebb_sampler_at(int i)
 {
@@ -23,14 +50,143 @@ const ebb_sampler *ebb_sampler_find(const char *name)
     return NULL;
 }
 
-ebb_status ebb_sampler_check(ebb_context *ctx, const ebb_schedule *schedule, int steps, double eta)
+ebb_sampler_settings ebb_settings_default(void)
 {
-    if (steps < 1 || steps > schedule->steps)
-        return ebb_fail(ctx, EBB_E_ARGUMENT,
-                        "sampling in %d steps: a model trained on %d timesteps allows 1 to %d", steps,
-                        schedule->steps, schedule->steps);
-    if (!(eta >= 0.0 && eta <= 1.0))
-        return ebb_fail(ctx, EBB_E_ARGUMENT,
-                        "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", eta);
+    ebb_sampler_settings set;
+    for (const ebb_setting *s = ebb_settings; s->name != NULL; s++)
+        *(double *)(void *)((char *)&set + s->offset) = s->initial;
+    return set;
+}
+
+/* ---- texts ------------------------------------------------------------------------------------------------ */
+
+#define PART_MAX 64
+
+/* Cuts "head:key=value,..." into its head and the rest behind the colon ("" when there is none). */
+static ebb_status cut_head(ebb_context *ctx, const char *text, char head[PART_MAX], const char **rest)
+{
+    size_t n = strcspn(text, ":");
+    if (n >= PART_MAX)
+        return ebb_fail(ctx, EBB_E_USAGE, "'%.80s...' is no name of a sampler or grid", text);
+    memcpy(head, text, n);
+    head[n] = 0;
+    *rest = text[n] == ':' ? text + n + 1 : text + n;
+    return EBB_OK;
+}
+
+/* Takes one "key=value" from *rest. */
+static ebb_status cut_setting(ebb_context *ctx, const char **rest, char key[PART_MAX], double *value)
+{
+    size_t n = strcspn(*rest, "=,");
+    char *end;
+    if (n == 0 || n >= PART_MAX || (*rest)[n] != '=')
+        return ebb_fail(ctx, EBB_E_USAGE, "'%.60s' is not of the form key=number, as in edm:churn=40,s_noise=1.003", *rest);
+    memcpy(key, *rest, n);
+    key[n] = 0;
+    *value = strtod(*rest + n + 1, &end);
+    if (end == *rest + n + 1 || (*end != 0 && *end != ',') || isnan(*value))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: a number is needed after the equals sign, not '%.40s'", key, *rest + n + 1);
+    *rest = *end == ',' ? end + 1 : end;
+    return EBB_OK;
+}
+
+static ebb_status unknown(ebb_context *ctx, const char *what, const char *name, const char *const *names, int count)
+{
+    char near[128];
+    return ebb_fail(ctx, EBB_E_USAGE, "unknown %s '%s'%s", what, name, ebb_suggest(name, names, count, near, sizeof near));
+}
+
+static ebb_status unknown_sampler(ebb_context *ctx, const char *name)
+{
+    const char *names[SAMPLER_COUNT];
+    for (int i = 0; i < SAMPLER_COUNT; i++)
+        names[i] = samplers[i].name;
+    return unknown(ctx, "sampler", name, names, SAMPLER_COUNT);
+}
+
+static ebb_status store_setting(ebb_context *ctx, const char *key, double value, ebb_sampler_settings *set)
+{
+    const char *names[64];
+    int count = 0;
+    for (const ebb_setting *s = ebb_settings; s->name != NULL && count < 64; s++) {
+        names[count++] = s->name;
+        if (strcmp(s->name, key) != 0)
+            continue;
+        if (!(value >= s->min && value <= s->max))
+            return ebb_fail(ctx, EBB_E_ARGUMENT, "%s=%g is outside %g..%g (%s)", key, value, s->min, s->max, s->help);
+        *(double *)(void *)((char *)set + s->offset) = value;
+        return EBB_OK;
+    }
+    return unknown(ctx, "setting", key, names, count);
+}
+
+ebb_status ebb_sampler_parse(ebb_context *ctx, const char *text, const ebb_sampler **sampler, ebb_sampler_settings *set)
+{
+    char name[PART_MAX], key[PART_MAX];
+    double value;
+    const char *rest;
+    *set = ebb_settings_default();
+    EBB_TRY(cut_head(ctx, text, name, &rest));
+    *sampler = ebb_sampler_find(name);
+    if (*sampler == NULL)
+        return unknown_sampler(ctx, name);
+    while (*rest != 0) {
+        EBB_TRY(cut_setting(ctx, &rest, key, &value));
+        EBB_TRY(store_setting(ctx, key, value, set));
+    }
+    return EBB_OK;
+}
+
+static ebb_status store_grid(ebb_context *ctx, const char *key, double value, ebb_grid_options *o)
+{
+    const char *names[GRID_KEYS];
+    for (int i = 0; i < GRID_KEYS; i++) {
+        void *at = (char *)o + grid_keys[i].offset;
+        names[i] = grid_keys[i].name;
+        if (strcmp(names[i], key) != 0)
+            continue;
+        if (!isfinite(value) || fabs(value) > 1e9)
+            return ebb_fail(ctx, EBB_E_ARGUMENT, "grid: %s=%g is no usable number", key, value);
+        if (grid_keys[i].type == REAL)
+            *(double *)at = value;
+        else if (grid_keys[i].type == WHOLE)
+            *(int *)at = (int)value;
+        else
+            *(bool *)at = value != 0;
+        return EBB_OK;
+    }
+    return unknown(ctx, "option of a grid", key, names, GRID_KEYS);
+}
+
+ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind, ebb_grid_options *o)
+{
+    char name[PART_MAX], key[PART_MAX];
+    const char *names[64], *rest;
+    double value;
+    int count = 0;
+    *kind = NULL;
+    *o = (ebb_grid_options){0};
+    if (*text == 0)
+        return EBB_OK;
+    EBB_TRY(cut_head(ctx, text, name, &rest));
+    for (; ebb_grid_at(count) != NULL && count < 64; count++)
+        names[count] = ebb_grid_at(count)->name;
+    if (ebb_grid_find(name) == NULL)
+        return unknown(ctx, "grid", name, names, count);
+    *kind = ebb_grid_find(name)->name;
+    while (*rest != 0) {
+        EBB_TRY(cut_setting(ctx, &rest, key, &value));
+        EBB_TRY(store_grid(ctx, key, value, o));
+    }
+    return EBB_OK;
+}
+
+/* ---- checks ----------------------------------------------------------------------------------------------- */
+
+ebb_status ebb_walk_check(ebb_context *ctx, const ebb_walk *w)
+{
+    const ebb_sampler *s = w->sampler;
+    if (w->grid->steps < 1)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s: its grid has no step", s->name);
     return EBB_OK;
 }

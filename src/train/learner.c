@@ -29,7 +29,7 @@ static ebb_status make(ebb_context *ctx, bool measure_only, ebb_learner *l)
     ebb_plan_options plan = ebb_recipe_training_plan(r, 0);
     plan.measure_only = measure_only;
     EBB_TRY(ebb_recipe_network(ctx, r, &l->net));
-    EBB_TRY(ebb_recipe_schedule(ctx, r, &l->schedule));
+    EBB_TRY(ebb_recipe_process(ctx, r, &l->process));
     EBB_TRY(ebb_params_from_network(ctx, &l->net, &l->params));
     EBB_TRY(make_blocks(ctx, measure_only, l));
     EBB_TRY(ebb_order_create(ctx, (uint64_t)r->train_seed, l->data->n, &l->order));
@@ -88,7 +88,7 @@ void ebb_learner_free(ebb_learner *l)
     ebb_shards_free(&l->shards);
     ebb_order_free(&l->order);
     ebb_params_free(&l->params);
-    ebb_schedule_free(&l->schedule);
+    ebb_process_free(&l->process);
     ebb_free(l->blocks.p);
     ebb_free(l->partial);
     ebb_free(l->pictures);
@@ -124,11 +124,11 @@ static void fill_one(const ebb_learner *l, const ebb_shard_inputs *in, int64_t i
     ebb_rng_at time = draw(l, EBB_STREAM_TIME, i), noise = draw(l, EBB_STREAM_NOISE, i);
     ebb_rng_at augment = draw(l, EBB_STREAM_AUGMENT, i);
     bool mirror = l->recipe->data_flip && (ebb_rng_word(&augment, 0) & 1) != 0;
-    uint32_t t = ebb_rng_below(&time, 0, (uint32_t)l->schedule.steps);
+    uint32_t t = ebb_rng_below(&time, 0, (uint32_t)l->process.steps);
     ebb_dataset_picture(l->data, l->pictures[i], mirror, in->x0 + k * numbers);
     l->ctx->kernels->normal_f32((size_t)numbers, in->noise + k * numbers, &noise);
-    in->signal[k] = (float)sqrt(l->schedule.alpha_bar[t]);
-    in->sigma[k] = (float)sqrt(1.0 - l->schedule.alpha_bar[t]);
+    in->signal[k] = (float)sqrt(l->process.chain.alpha_bar[t]);
+    in->sigma[k] = (float)sqrt(1.0 - l->process.chain.alpha_bar[t]);
     in->t[k] = (float)t;
     if (in->label != NULL)
         in->label[k] = draw_label(l, i);

@@ -11,7 +11,7 @@ typedef struct ebb_learner {
     const ebb_recipe *recipe;    /* complete; the caller's */
     const ebb_dataset *data;     /* the caller's */
     ebb_network net;
-    ebb_schedule schedule;
+    ebb_process process;
     ebb_params params;
     ebb_shards shards;
     ebb_order order;

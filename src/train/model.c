@@ -12,7 +12,7 @@ static ebb_status fill_model(ebb_context *ctx, const ebb_recipe *recipe, ebb_mod
     m->ctx = ctx;
     EBB_TRY(ebb_recipe_copy(ctx, recipe, &m->recipe));
     EBB_TRY(ebb_recipe_network(ctx, recipe, &m->net));
-    EBB_TRY(ebb_recipe_schedule(ctx, recipe, &m->schedule));
+    EBB_TRY(ebb_recipe_process(ctx, recipe, &m->process));
     return ebb_params_from_network(ctx, &m->net, &m->params);
 }
 
@@ -32,7 +32,7 @@ void ebb_model_free(ebb_model *model)
     if (model == NULL)
         return;
     ebb_recipe_free(model->recipe);
-    ebb_schedule_free(&model->schedule);
+    ebb_process_free(&model->process);
     ebb_params_free(&model->params);
     ebb_free(model->owned);
     ebb_free(model);

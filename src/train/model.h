@@ -10,7 +10,7 @@ struct ebb_model {
     ebb_context *ctx;
     ebb_recipe *recipe;          /* complete */
     ebb_network net;
-    ebb_schedule schedule;
+    ebb_process process;
     ebb_params params;
     const float *weights;        /* (params.length) */
     float *owned;                /* the same, when the model is to free it */

@@ -48,10 +48,6 @@ ebb_status ebb_key_store(ebb_context *ctx, const ebb_key *key, const json_t *val
                          ebb_recipe *recipe);
 json_t *ebb_key_json(const ebb_key *key, const ebb_recipe *recipe);
 
-/* "; did you mean 'x'?" with the name nearest to `word` by edit distance (also to what follows a dot),
- * "" when none is near; in `out`, which is returned (suggest.c). */
-const char *ebb_suggest(const char *word, const char *const *names, int count, char *out, size_t size);
-
 /* ---- recipes (recipe.c) ----------------------------------------------------------------- */
 /* Every key at its default. */
 ebb_status ebb_recipe_default(ebb_context *ctx, ebb_recipe **out);
@@ -74,7 +70,7 @@ ebb_plan_options ebb_recipe_plan(const ebb_recipe *recipe, int workers);
 ebb_plan_options ebb_recipe_training_plan(const ebb_recipe *recipe, int workers);
 /* The size and channels must be known (see ebb_recipe_complete). */
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *recipe, ebb_network *out);
-ebb_status ebb_recipe_schedule(ebb_context *ctx, const ebb_recipe *recipe, ebb_schedule *out);
+ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *recipe, ebb_process *out);
 ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *recipe, ebb_dataset *out);
 /* Writes the size and channels of the data into a recipe that left them open. */
 void ebb_recipe_resolve(ebb_recipe *recipe, const ebb_dataset *data);

@@ -20,7 +20,8 @@
 typedef struct worker_state {
     struct ebb_sampling *job;
     int worker;
-    float *x, *work;  /* (shard, numbers), ebb_sampler_work */
+    double *x, *work; /* (shard, numbers), ebb_walk_work */
+    float *noise;     /* (numbers) */
     uint32_t *sample; /* (shard) */
     int32_t *label;   /* (shard) class, or `classes` for none */
 } worker_state;
@@ -30,11 +31,13 @@ struct ebb_sampling {
     ebb_model *model;
     ebb_sample_options o; /* steps filled in */
     const ebb_sampler *sampler;
+    ebb_sampler_settings set;
+    ebb_grid grid;
     ebb_plan *plan;
     ebb_eval_way way;
     int64_t numbers;
     worker_state *state;
-    float *floats; /* of all workers */
+    double *doubles; /* of all workers */
     uint32_t *words;
     float *pixels;       /* the caller's */
     atomic_flag calling; /* one thread at a time in progress() */
@@ -62,6 +65,8 @@ static void fill_from_recipe(ebb_sample_options *o, const ebb_recipe *r)
         o->guidance = o->label == EBB_LABEL_NONE ? 0 : r->sample_guidance;
     if (isnan(o->eta))
         o->eta = recipes ? r->sample_eta : 0;
+    if (o->grid == NULL)
+        o->grid = recipes ? r->sample_grid : "";
     if (o->precision == NULL)
         o->precision = r->precision_type;
 }
@@ -82,18 +87,23 @@ static ebb_status check_label(ebb_context *ctx, const ebb_model *model, const eb
 
 static ebb_status check_sampler(ebb_sampling *s)
 {
-    const char *names[64];
-    char near[128];
-    int count = 0, most = s->model->schedule.steps;
-    s->sampler = ebb_sampler_find(s->o.sampler);
-    for (; count < 64 && ebb_sampler_at(count) != NULL; count++)
-        names[count] = ebb_sampler_at(count)->name;
-    if (s->sampler == NULL)
-        return ebb_fail(s->ctx, EBB_E_USAGE, "unknown sampler '%s'%s", s->o.sampler,
-                        ebb_suggest(s->o.sampler, names, count, near, sizeof near));
+    const ebb_process *process = &s->model->process;
+    ebb_grid_options options;
+    const char *kind;
+    EBB_TRY(ebb_sampler_parse(s->ctx, s->o.sampler, &s->sampler, &s->set));
+    EBB_TRY(ebb_grid_parse(s->ctx, s->o.grid, &kind, &options));
+    if (kind == NULL)
+        kind = process->steps > 0 ? s->sampler->chain_grid : s->sampler->grid;
     if (s->o.steps == 0)
-        s->o.steps = s->sampler->default_steps < most ? s->sampler->default_steps : most;
-    return ebb_sampler_check(s->ctx, &s->model->schedule, s->o.steps, s->o.eta);
+        s->o.steps = process->steps > 0 && s->sampler->default_steps > process->steps ? process->steps
+                                                                                       : s->sampler->default_steps;
+    if (!(s->o.eta >= 0 && s->o.eta <= 1))
+        return ebb_fail(s->ctx, EBB_E_ARGUMENT,
+                        "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", s->o.eta);
+    options.steps = s->o.steps;
+    s->set.eta = s->o.eta;
+    EBB_TRY(ebb_grid_create(s->ctx, process, kind, &options, &s->grid));
+    return ebb_walk_check(s->ctx, &(ebb_walk){.sampler = s->sampler, .process = process, .grid = &s->grid, .set = s->set});
 }
 
 static ebb_status check_precision(ebb_context *ctx, const ebb_sample_options *o)
@@ -148,17 +158,19 @@ static ebb_status make_plan(ebb_sampling *s)
 
 static ebb_status make_buffers(ebb_sampling *s)
 {
-    size_t n = (size_t)s->way.shard, x = n * (size_t)s->numbers, work = ebb_sampler_work(s->way.shard, s->numbers);
-    size_t floats = (x + 15) / 16 * 16 + (work + 15) / 16 * 16, workers = (size_t)s->way.workers;
+    size_t n = (size_t)s->way.shard, x = n * (size_t)s->numbers, work = ebb_walk_work(s->sampler, s->way.shard, s->numbers);
+    size_t doubles = (x + 7) / 8 * 8 + (work + 7) / 8 * 8 + ((size_t)s->numbers + 15) / 16 * 8;
+    size_t workers = (size_t)s->way.workers;
     EBB_TRY(ebb_alloc(s->ctx, (void **)&s->state, workers, sizeof *s->state, "sampling workers"));
     EBB_TRY(
-        ebb_alloc(s->ctx, (void **)&s->floats, workers, floats * sizeof(float), "pictures of the samplers"));
+        ebb_alloc(s->ctx, (void **)&s->doubles, workers, doubles * sizeof(double), "pictures of the samplers"));
     EBB_TRY(
         ebb_alloc(s->ctx, (void **)&s->words, workers * n, 2 * sizeof *s->words, "labels of the samples"));
     for (size_t w = 0; w < workers; w++) {
-        float *at = s->floats + w * floats;
+        double *at = s->doubles + w * doubles, *scratch = at + (x + 7) / 8 * 8;
         uint32_t *words = s->words + 2 * w * n;
-        s->state[w] = (worker_state){s, (int)w, at, at + (x + 15) / 16 * 16, words, (int32_t *)(words + n)};
+        s->state[w] = (worker_state){s, (int)w, at, scratch, (float *)(scratch + (work + 7) / 8 * 8), words,
+                                     (int32_t *)(words + n)};
     }
     return EBB_OK;
 }
@@ -204,23 +216,27 @@ void ebb_sampling_free(ebb_sampling *s)
         return;
     ebb_plan_free(s->plan);
     ebb_free(s->state);
-    ebb_free(s->floats);
+    ebb_free(s->doubles);
+    ebb_grid_free(&s->grid);
     ebb_free(s->words);
     ebb_free(s);
 }
 
 /* ---- running ---------------------------------------------------------------------------- */
 
-/* One evaluation of the network; labels NULL: no class for any. */
-static const float *evaluate(const worker_state *w, const float *x, int t, const int32_t *labels)
+/* One evaluation of the network on in * x; labels NULL: no class for any. */
+static const float *evaluate(const worker_state *w, const double *x, const ebb_level *at, const int32_t *labels)
 {
     const ebb_sampling *s = w->job;
+    const ebb_network *net = &s->model->net;
     ebb_plan *plan = s->plan;
-    float *times = ebb_plan_input(plan, w->worker, "t");
+    float *times = ebb_plan_input(plan, w->worker, "t"), *in = ebb_plan_input(plan, w->worker, "x");
     int32_t *label = ebb_plan_input(plan, w->worker, "label");
-    memcpy(ebb_plan_input(plan, w->worker, "x"), x, (size_t)(s->way.shard * s->numbers) * sizeof *x);
     for (int64_t i = 0; i < s->way.shard; i++) {
-        times[i] = (float)t;
+        double scale = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data).in;
+        for (int64_t d = i * s->numbers; d < (i + 1) * s->numbers; d++)
+            in[d] = (float)(scale * x[d]);
+        times[i] = (float)ebb_process_position(&s->model->process, at[i].t);
         if (label != NULL)
             label[i] = labels ? labels[i] : (int32_t)s->model->recipe->net_classes;
     }
@@ -228,18 +244,44 @@ static const float *evaluate(const worker_state *w, const float *x, int t, const
     return ebb_plan_output(plan, w->worker, 0);
 }
 
-/* eps = (1+w)*eps_c - w*eps_u (Ho & Salimans 2022, eq. 6); what the network predicts is linear in eps. */
-static void guided_eps(void *self, const float *x, int t, float *eps)
+/* to = x_part x + (f_part of F, or the same of the result in `to`). */
+static void combine(int64_t n, double *to, const double *x, const float *f, double by_x, double by_f, double add)
+{
+    for (int64_t d = 0; d < n; d++)
+        to[d] = by_x * x[d] + by_f * f[d] + (add != 0 ? add * to[d] : 0);
+}
+
+static void predict_from(const worker_state *w, const double *x, const ebb_level *at, const float *f, double weight,
+                         double add, double *eps, double *x0)
+{
+    const ebb_sampling *s = w->job;
+    const ebb_network *net = &s->model->net;
+    for (int64_t i = 0; i < s->way.shard; i++) {
+        ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data);
+        int64_t from = i * s->numbers;
+        if (eps != NULL)
+            combine(s->numbers, eps + from, x + from, f + from, weight * c.eps_x, weight * c.eps_f, add);
+        if (x0 != NULL)
+            combine(s->numbers, x0 + from, x + from, f + from, weight * c.x0_x, weight * c.x0_f, add);
+    }
+}
+
+/* eps = (1+w)*eps_c - w*eps_u (Ho & Salimans 2022, eq. 6), and x_0 the same, which is linear in it. */
+static void guided_predict(void *self, const double *x, const ebb_level *at, double *eps, double *x0)
 {
     const worker_state *w = self;
-    const ebb_sampling *s = w->job;
-    size_t n = (size_t)(s->way.shard * s->numbers);
-    float guidance = (float)s->o.guidance;
-    const float *out = evaluate(w, x, t, w->label);
-    s->ctx->kernels->affine_f32(n, eps, out, 1.0f + guidance, 0.0f);
+    double guidance = w->job->o.guidance;
+    predict_from(w, x, at, evaluate(w, x, at, w->label), 1 + guidance, 0, eps, x0);
     if (guidance != 0)
-        s->ctx->kernels->axpy_f32(n, eps, evaluate(w, x, t, NULL), -guidance, 0.0f);
-    ebb_network_eps(&s->model->net, s->ctx->kernels, s->model->schedule.alpha_bar[t], n, eps, x);
+        predict_from(w, x, at, evaluate(w, x, at, NULL), -guidance, 1, eps, x0);
+}
+
+/* Of all shards; adaptive samplers need about as many as they have steps. */
+static int64_t evaluations(const ebb_sampling *s)
+{
+    int each = s->sampler->evaluations > 0 ? s->sampler->evaluations : 1;
+    int64_t total = s->way.shards * s->grid.steps * each;
+    return s->done > total ? s->done : total;
 }
 
 static int report(void *user)
@@ -250,7 +292,7 @@ static int report(void *user)
     while (atomic_flag_test_and_set(&s->calling))
         ebb_par_yield();
     /* Looked at under the flag: after a stop nothing more is counted or reported. */
-    if (atomic_load(&s->stopped) == 0 && s->o.progress(s->o.user, ++s->done, s->way.shards * s->o.steps) != 0)
+    if (atomic_load(&s->stopped) == 0 && s->o.progress(s->o.user, ++s->done, evaluations(s)) != 0)
         atomic_store(&s->stopped, 1);
     atomic_flag_clear(&s->calling);
     return atomic_load(&s->stopped);
@@ -264,6 +306,36 @@ static int32_t label_of(const ebb_sampling *s, int64_t i)
     return s->o.label == EBB_LABEL_ALL ? (int32_t)(i * classes / s->o.n) : s->o.label;
 }
 
+static ebb_rng_at rng_of(const worker_state *w, int64_t i, ebb_stream stream, int64_t draw)
+{
+    return (ebb_rng_at){.seed = w->job->o.seed, .stream = stream, .step = (uint32_t)draw, .sample = w->sample[i]};
+}
+
+static void draw_normal(const worker_state *w, ebb_stream stream, int64_t draw, double scale, double *z)
+{
+    const ebb_sampling *s = w->job;
+    for (int64_t i = 0; i < s->way.shard; i++) {
+        ebb_rng_at at = rng_of(w, i, stream, draw);
+        s->ctx->kernels->normal_f32((size_t)s->numbers, w->noise, &at);
+        for (int64_t d = 0; d < s->numbers; d++)
+            z[i * s->numbers + d] = scale * w->noise[d];
+    }
+}
+
+static void step_normal(void *self, int64_t draw, double *z)
+{
+    draw_normal(self, EBB_STREAM_SAMPLE_STEP, draw, 1, z);
+}
+
+static void step_uniform(void *self, int64_t draw, double *u)
+{
+    const worker_state *w = self;
+    for (int64_t i = 0; i < w->job->way.shard; i++) {
+        ebb_rng_at at = rng_of(w, i, EBB_STREAM_SAMPLE_STEP, draw);
+        u[i] = ebb_rng_uniform(&at, 0);
+    }
+}
+
 static void run_shard(void *arg, int64_t shard, int worker)
 {
     ebb_sampling *s = arg;
@@ -275,24 +347,30 @@ static void run_shard(void *arg, int64_t shard, int worker)
         w->sample[i] = (uint32_t)(s->o.first + k);
         w->label[i] = label_of(s, k);
     }
-    ebb_denoiser denoiser = {guided_eps, w};
-    ebb_sampler_args args = {
-        .schedule = &s->model->schedule,
-        .steps = s->o.steps,
-        .eta = s->o.eta,
+    ebb_field field = {.n = s->way.shard, .count = s->numbers, .predict = guided_predict, .self = w};
+    ebb_walk walk = {
+        .sampler = s->sampler,
+        .process = &s->model->process,
+        .grid = &s->grid,
+        .field = &field,
+        .set = s->set,
         .n = s->way.shard,
         .count = s->numbers,
         .clip = s->model->net.kind == EBB_NET_UNET,
-        .sample = w->sample,
-        .seed = s->o.seed,
-        .kernels = s->ctx->kernels,
         .x = w->x,
         .work = w->work,
-        .progress = report,
+        .normal = step_normal,
+        .uniform = step_uniform,
+        .random = w,
+        .evaluated = report,
         .user = w,
     };
-    if (atomic_load(&s->stopped) == 0 && s->sampler->run(&args, &denoiser) == 0)
-        memcpy(s->pixels + first * s->numbers, w->x, (size_t)(n * s->numbers) * sizeof *w->x);
+    if (atomic_load(&s->stopped) != 0)
+        return;
+    draw_normal(w, EBB_STREAM_SAMPLE_START, 0, ebb_process_prior_std(&s->model->process), w->x);
+    if (s->sampler->run(&walk) == 0)
+        for (int64_t d = 0; d < n * s->numbers; d++)
+            s->pixels[first * s->numbers + d] = (float)w->x[d];
 }
 
 ebb_status ebb_sampling_run(ebb_sampling *s, float *pixels)
@@ -304,7 +382,7 @@ ebb_status ebb_sampling_run(ebb_sampling *s, float *pixels)
     EBB_TRY(ebb_plan_check(s->plan));
     if (atomic_load(&s->stopped))
         return ebb_fail(s->ctx, EBB_E_ARGUMENT, "sampling was stopped after %lld of %lld evaluations",
-                        (long long)s->done, (long long)(s->way.shards * s->o.steps));
+                        (long long)s->done, (long long)evaluations(s));
     for (int64_t i = 0; i < s->o.n * s->numbers; i++)
         if (!isfinite(pixels[i]))
             return ebb_fail(s->ctx, EBB_E_NUMERIC,
@@ -327,8 +405,8 @@ ebb_status ebb_sampler_list(ebb_context *ctx, char **json)
     json_t *list = json_array();
     for (int i = 0; ebb_sampler_at(i) != NULL; i++) {
         const ebb_sampler *s = ebb_sampler_at(i);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "name", s->name, "help", s->help,
-                                              "default_steps", s->default_steps));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "name", s->name, "help", s->help,
+                                              "default_steps", s->default_steps, "evaluations", s->evaluations));
     }
     return ebb_report_text(ctx, list, json);
 }

@@ -36,15 +36,15 @@ static ebb_status check_levels(ebb_context *ctx, const ebb_recipe *r)
 
 static ebb_status check_sampling(ebb_context *ctx, const ebb_recipe *r)
 {
-    const char *names[64];
-    char near[128];
-    int count = 0;
-    for (; count < 64 && ebb_sampler_at(count) != NULL; count++)
-        names[count] = ebb_sampler_at(count)->name;
-    if (ebb_sampler_find(r->sample_sampler) == NULL)
-        return ebb_fail(ctx, EBB_E_USAGE, "sample.sampler=%s is unknown%s", r->sample_sampler,
-                        ebb_suggest(r->sample_sampler, names, count, near, sizeof near));
-    if (r->sample_steps > r->process_steps)
+    const ebb_sampler *sampler;
+    ebb_sampler_settings set;
+    ebb_grid_options grid;
+    const char *kind;
+    if (ebb_sampler_parse(ctx, r->sample_sampler, &sampler, &set) != EBB_OK)
+        return ebb_fail_prefix(ctx, "sample.sampler");
+    if (ebb_grid_parse(ctx, r->sample_grid, &kind, &grid) != EBB_OK)
+        return ebb_fail_prefix(ctx, "sample.grid");
+    if (strcmp(r->process_kind, "ddpm") == 0 && r->sample_steps > r->process_steps)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "sample.steps=%lld is more than process.steps=%lld",
                         (long long)r->sample_steps, (long long)r->process_steps);
     if (r->sample_guidance > 0 && r->net_classes == 0)
@@ -154,16 +154,23 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
                                       .time_dim = (int)r->net_time_dim,
                                       .classes = (int)r->net_classes};
     }
-    out->prediction = strcmp(r->process_prediction, "v") == 0 ? EBB_PREDICT_V : EBB_PREDICT_EPSILON;
+    out->prediction = ebb_prediction_find(r->process_prediction);
+    out->sigma_data = r->process_sigma_data;
     return EBB_OK;
 }
 
-ebb_status ebb_recipe_schedule(ebb_context *ctx, const ebb_recipe *r, ebb_schedule *out)
+ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process *out)
 {
     ebb_schedule_kind kind = strcmp(r->process_schedule, "cosine") == 0 ? EBB_SCHEDULE_COSINE
                                                                         : EBB_SCHEDULE_LINEAR;
-    return ebb_schedule_create(ctx, kind, (int)r->process_steps, r->process_beta_start, r->process_beta_end,
-                               out);
+    ebb_process wanted = {.kind = ebb_process_find(r->process_kind),
+                          .beta_min = r->process_beta_min, .beta_max = r->process_beta_max,
+                          .sigma_min = r->process_sigma_min, .sigma_max = r->process_sigma_max,
+                          .end = r->process_end, .steps = (int)r->process_steps};
+    *out = (ebb_process){0};
+    if (wanted.kind == EBB_PROCESS_DDPM)
+        EBB_TRY(ebb_schedule_create(ctx, kind, wanted.steps, r->process_beta_start, r->process_beta_end, &wanted.chain));
+    return ebb_process_create(ctx, &wanted, out);
 }
 
 ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *r, ebb_dataset *out)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "train/recipe.h"
+#include "base/base.h"
 
 #define WORD_MAX 64
 

@@ -1,0 +1,70 @@
+/* ancestral.c: samplers that know the law of x_s between x_t and x_0, for any process (s less noisy than t).
+ *
+ * With a = alpha_t/alpha_s and v = sigma_t^2 - a^2 sigma_s^2, the variance that the process adds from s to t,
+ *   q(x_s | x_t, x_0) = N(a sigma_s^2/sigma_t^2 x_t + alpha_s v/sigma_t^2 x_0, v sigma_s^2/sigma_t^2)
+ * (Kingma et al. 2021, eq. 25; for DDPM Ho et al. 2020, eq. 7). The ancestral sampler puts the network's estimate in
+ * x_0's place and takes this variance, or v; DDIM keeps alpha_s x_0 + (the rest of sigma_s) eps and adds eta times
+ * its root (Song et al. 2021, eq. 12).
+ */
+#include "diffusion/sampler.h"
+
+#include <math.h>
+
+enum { SMALL, LARGE };
+
+typedef struct between { double keep_x, keep_x0, added, posterior; } between;
+
+/* The variance added, as sigma_t^2 - a^2 sigma_s^2 = (1 - (alpha_t sigma_s/(alpha_s sigma_t))^2) sigma_t^2. */
+static between law_between(ebb_level t, ebb_level s)
+{
+    double a = t.alpha / s.alpha, ratio = s.sigma * s.sigma / (t.sigma * t.sigma);
+    double v = t.sigma * t.sigma - a * a * s.sigma * s.sigma;
+    return (between){.keep_x = a * ratio, .keep_x0 = s.alpha * v / (t.sigma * t.sigma), .added = v,
+                     .posterior = v * ratio};
+}
+
+int ebb_sample_ancestral(ebb_walk *w)
+{
+    double *x0 = ebb_walk_buffer(w, 0), *z = ebb_walk_buffer(w, 1);
+    int64_t numbers = w->n * w->count;
+    for (int k = 0; k < w->grid->steps; k++) {
+        ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
+        between q = law_between(t, s);
+        double variance = w->sampler->variant == LARGE ? q.added : q.posterior;
+        if (ebb_walk_predict(w, w->x, t, NULL, x0))
+            return 1;
+        for (int64_t i = 0; i < numbers; i++)
+            w->x[i] = q.keep_x0 * x0[i] + q.keep_x * w->x[i];
+        if (s.sigma > 0) {
+            ebb_walk_normal(w, z);
+            for (int64_t i = 0; i < numbers; i++)
+                w->x[i] += sqrt(variance) * z[i];
+        }
+        if (ebb_walk_step(w, k))
+            return 1;
+    }
+    return 0;
+}
+
+int ebb_sample_ddim(ebb_walk *w)
+{
+    double *x0 = ebb_walk_buffer(w, 0), *eps = ebb_walk_buffer(w, 1), *z = ebb_walk_buffer(w, 2);
+    int64_t numbers = w->n * w->count;
+    for (int k = 0; k < w->grid->steps; k++) {
+        ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
+        double noise = w->set.eta * sqrt(law_between(t, s).posterior);
+        double keep = sqrt(fmax(s.sigma * s.sigma - noise * noise, 0));
+        if (ebb_walk_predict(w, w->x, t, eps, x0))
+            return 1;
+        for (int64_t i = 0; i < numbers; i++)
+            w->x[i] = s.alpha * x0[i] + keep * eps[i];
+        if (noise > 0) {
+            ebb_walk_normal(w, z);
+            for (int64_t i = 0; i < numbers; i++)
+                w->x[i] += noise * z[i];
+        }
+        if (ebb_walk_step(w, k))
+            return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,39 @@
+/* grid.h: the levels that a sampler walks through, from noise to data.
+ */
+#ifndef EBB_GRID_H
+#define EBB_GRID_H
+
+#include "diffusion/process.h"
+
+typedef struct ebb_grid {
+    int steps;                   /* K */
+    ebb_level *level;            /* (K+1), noisiest first; the last is where the walk ends, often alpha 1, sigma 0 */
+    double *dt;                  /* (K) lengths of the steps in t where they are not the differences of t; else NULL */
+} ebb_grid;
+
+/* Zero members get the usual values. */
+typedef struct ebb_grid_options {
+    int steps;
+    double t_start, t_end;       /* in continuous time: end .. least_sample */
+    double sigma_min, sigma_max, rho;   /* k-sigma, karras and exponential: the process's own; rho 7 */
+    double gamma_min, gamma_max; /* the step lengths of De Bortoli's chain */
+    int offset;                  /* leading: added to each timestep */
+    bool keep_last;              /* do not end in a clean level (alpha 1, sigma 0) but at the last noisy one */
+    bool alpha_to_first;         /* chains: end at alpha_bar of timestep 0 (diffusers' set_alpha_to_one=False) */
+} ebb_grid_options;
+
+typedef struct ebb_grid_kind {
+    const char *name, *help;
+    bool discrete;               /* for chains only */
+    ebb_status (*make)(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out);
+} ebb_grid_kind;
+const ebb_grid_kind *ebb_grid_find(const char *name);       /* NULL: unknown */
+const ebb_grid_kind *ebb_grid_at(int i);                    /* NULL: past the end */
+/* name NULL: "even" for chains, "uniform" else. Checks that the levels exist and descend. */
+ebb_status ebb_grid_create(ebb_context *ctx, const ebb_process *p, const char *name, const ebb_grid_options *o,
+                           ebb_grid *out);
+void ebb_grid_free(ebb_grid *g);
+/* Room for that many steps, all zero. */
+ebb_status ebb_grid_alloc(ebb_context *ctx, int steps, bool dt, ebb_grid *out);
+
+#endif

@@ -1,0 +1,97 @@
+/* sampler.h: samplers: rules for walking a grid of levels from noise to data over a field.
+ *
+ * The state is double whatever the field computes in: next to an evaluation of a network it costs nothing, and so
+ * one implementation serves exact laws and networks. A walk's rows do not see each other (but for what a sampler's
+ * help names), and draw their random numbers from their own counters: a sample is the same alone or in any batch.
+ */
+#ifndef EBB_SAMPLER_H
+#define EBB_SAMPLER_H
+
+#include "diffusion/field.h"
+#include "diffusion/grid.h"
+
+/* One member for each row of settings.def, at its default unless set. */
+typedef struct ebb_sampler_settings {
+#define SETTING(name, initial, min, max, help) double name;
+#include "diffusion/settings.def"
+#undef SETTING
+} ebb_sampler_settings;
+
+typedef struct ebb_setting {
+    const char *name, *help;
+    size_t offset;               /* in ebb_sampler_settings */
+    double initial, min, max;
+} ebb_setting;
+extern const ebb_setting ebb_settings[];             /* ends with a NULL name */
+
+typedef struct ebb_sampler ebb_sampler;
+typedef struct ebb_walk {
+    const ebb_sampler *sampler;
+    const ebb_process *process;
+    const ebb_grid *grid;
+    const ebb_field *field;
+    ebb_sampler_settings set;
+    int64_t n, count;            /* as the field's */
+    double *x;                   /* (n,count): start (x_T, its deviation the process's prior_std), path, result */
+    double *work;                /* ebb_walk_work() doubles */
+    bool clip;                   /* keep estimates of x_0 in [-1,1]: right for pictures, not for points */
+    /* Fills z (n,count) with standard normal numbers; draw: 0, 1, ... one for each time the sampler asks. */
+    void (*normal)(void *random, int64_t draw, double *z);
+    /* (n) uniform numbers of [0,1); shares the count of draws. */
+    void (*uniform)(void *random, int64_t draw, double *u);
+    void *random;
+    /* After each step k = 0, 1, ... (a cell of the grid, or an accepted step of an adaptive method): x as it is then.
+     * Non-zero stops the walk. NULL: none. */
+    int (*step)(void *user, int64_t k, const double *x);
+    /* After each evaluation of the field; non-zero stops. NULL: none. */
+    int (*evaluated)(void *user);
+    void *user;
+    double *mean;                /* (n,count) of the result before the last noise was added; NULL: not wanted */
+    int64_t nfe;                 /* evaluations so far */
+    int64_t draws;               /* of noise so far */
+    bool stopped;                /* by step or evaluated */
+} ebb_walk;
+
+struct ebb_sampler {
+    const char *name, *help;
+    int (*run)(ebb_walk *walk);  /* non-zero: stopped */
+    int variant;                 /* of a family: order, or flags; the function's own */
+    int buffers;                 /* arrays (n,count) of work */
+    int default_steps;
+    const char *grid;            /* usual grid for continuous processes (chains: "even", where NULL is) */
+    const char *chain_grid;
+    int evaluations;             /* of a step, about: what progress and NFE budgets count with; 0: adaptive */
+};
+const ebb_sampler *ebb_sampler_find(const char *name);       /* NULL: unknown */
+const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the end */
+#define SAMPLER(name, function, variant, buffers, steps, grid, chain_grid, evaluations, help) int function(ebb_walk *);
+#include "diffusion/samplers.def"
+#undef SAMPLER
+
+ebb_sampler_settings ebb_settings_default(void);
+/* "heun" or "edm:churn=40,s_noise=1.003": the sampler and its settings. Unknown names are EBB_E_USAGE with the nearest. */
+ebb_status ebb_sampler_parse(ebb_context *ctx, const char *text, const ebb_sampler **sampler, ebb_sampler_settings *set);
+/* "karras" or "karras:rho=5": the kind of grid and its options ("": NULL and all usual). */
+ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind, ebb_grid_options *options);
+/* Doubles that walk->work must hold. */
+size_t ebb_walk_work(const ebb_sampler *sampler, int64_t n, int64_t count);
+/* Checks the settings against process and grid. */
+ebb_status ebb_walk_check(ebb_context *ctx, const ebb_walk *walk);
+
+/* ---- for the samplers themselves (walk.c) ------------------------------------------------------------------- */
+/* Array i < buffers of the work. */
+double *ebb_walk_buffer(ebb_walk *w, int i);
+/* The field at one level for all rows, or at a level for each; counted. eps or x0 may be NULL. Where the walk clips, x0 is
+ * kept in [-1,1] and eps made to agree. Non-zero: stop. */
+int ebb_walk_predict(ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0);
+int ebb_walk_predict_rows(ebb_walk *w, const double *x, const ebb_level *at, double *eps, double *x0);
+int ebb_walk_score(ebb_walk *w, const double *x, ebb_level at, double *score);
+int ebb_walk_score_rows(ebb_walk *w, const double *x, const ebb_level *at, double *score);
+void ebb_walk_normal(ebb_walk *w, double *z);
+void ebb_walk_uniform(ebb_walk *w, double *u);
+/* After step k. Non-zero: stop. */
+int ebb_walk_step(ebb_walk *w, int64_t k);
+/* Length of step k in t: grid->dt or the difference. */
+double ebb_walk_dt(const ebb_walk *w, int k);
+
+#endif

@@ -1,0 +1,99 @@
+/* walk.c: what all samplers share: evaluations of the field, random numbers, scratch.
+ */
+#include "diffusion/sampler.h"
+
+#include <math.h>
+
+size_t ebb_walk_work(const ebb_sampler *sampler, int64_t n, int64_t count)
+{
+    return (size_t)(sampler->buffers * n * count) + (size_t)n * (sizeof(ebb_level) / sizeof(double));
+}
+
+double *ebb_walk_buffer(ebb_walk *w, int i)
+{
+    return w->work + i * w->n * w->count;
+}
+
+/* The levels of the rows lie behind the arrays. */
+static ebb_level *rows_at(ebb_walk *w, ebb_level at)
+{
+    ebb_level *rows = (ebb_level *)(void *)ebb_walk_buffer(w, w->sampler->buffers);
+    for (int64_t i = 0; i < w->n; i++)
+        rows[i] = at;
+    return rows;
+}
+
+static int evaluated(ebb_walk *w)
+{
+    w->nfe++;
+    if (w->evaluated != NULL && w->evaluated(w->user) != 0)
+        w->stopped = true;
+    return w->stopped;
+}
+
+static void clip_row(const ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0)
+{
+    for (int64_t d = 0; d < w->count; d++) {
+        double clean = x0 != NULL ? x0[d] : (x[d] - at.sigma * eps[d]) / at.alpha;
+        clean = clean < -1 ? -1 : clean > 1 ? 1 : clean;
+        if (x0 != NULL)
+            x0[d] = clean;
+        if (eps != NULL && at.sigma > 0)
+            eps[d] = (x[d] - at.alpha * clean) / at.sigma;
+    }
+}
+
+int ebb_walk_predict_rows(ebb_walk *w, const double *x, const ebb_level *at, double *eps, double *x0)
+{
+    w->field->predict(w->field->self, x, at, eps, x0);
+    for (int64_t i = 0; w->clip && i < w->n; i++) {
+        int64_t from = i * w->count;
+        clip_row(w, x + from, at[i], eps != NULL ? eps + from : NULL, x0 != NULL ? x0 + from : NULL);
+    }
+    return evaluated(w);
+}
+
+int ebb_walk_predict(ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0)
+{
+    return ebb_walk_predict_rows(w, x, rows_at(w, at), eps, x0);
+}
+
+int ebb_walk_score_rows(ebb_walk *w, const double *x, const ebb_level *at, double *score)
+{
+    if (w->field->score != NULL) {
+        w->field->score(w->field->self, x, at, score);
+        return evaluated(w);
+    }
+    int stop = ebb_walk_predict_rows(w, x, at, score, NULL);
+    for (int64_t i = 0; i < w->n; i++)
+        for (int64_t d = 0; d < w->count; d++)
+            score[i * w->count + d] /= -at[i].sigma;
+    return stop;
+}
+
+int ebb_walk_score(ebb_walk *w, const double *x, ebb_level at, double *score)
+{
+    return ebb_walk_score_rows(w, x, rows_at(w, at), score);
+}
+
+void ebb_walk_normal(ebb_walk *w, double *z)
+{
+    w->normal(w->random, w->draws++, z);
+}
+
+void ebb_walk_uniform(ebb_walk *w, double *u)
+{
+    w->uniform(w->random, w->draws++, u);
+}
+
+int ebb_walk_step(ebb_walk *w, int64_t k)
+{
+    if (w->step != NULL && w->step(w->user, k, w->x) != 0)
+        w->stopped = true;
+    return w->stopped;
+}
+
+double ebb_walk_dt(const ebb_walk *w, int k)
+{
+    return w->grid->dt != NULL ? w->grid->dt[k] : w->grid->level[k].t - w->grid->level[k + 1].t;
+}
