@@ -149,7 +149,7 @@ typedef struct ebb_sample_options {
     const char *sampler;         /* "ddim", "edm:churn=40", ...: ebb_sampler_list */
     int steps;                   /* network evaluations without guidance */
     double guidance;             /* Ho & Salimans' w: eps = (1+w)*eps_c - w*eps_u; 0: conditional */
-    double eta;                  /* ddim: 0 deterministic .. 1 ancestral */
+    double eta;                  /* 0 deterministic .. 1 ancestral; the sampler's own: ddim 0, euler-ancestral 1, ... */
     /* Called after each finished network evaluation from one thread at a time; non-zero stops. */
     int (*progress)(void *user, int64_t done, int64_t total);
     void *user;

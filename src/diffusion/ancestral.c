@@ -35,6 +35,7 @@ int ebb_sample_ancestral(ebb_walk *w)
             return 1;
         for (int64_t i = 0; i < numbers; i++)
             w->x[i] = q.keep_x0 * x0[i] + q.keep_x * w->x[i];
+        ebb_walk_keep_mean(w);
         if (s.sigma > 0) {
             ebb_walk_normal(w, z);
             for (int64_t i = 0; i < numbers; i++)
@@ -50,14 +51,16 @@ int ebb_sample_ddim(ebb_walk *w)
 {
     double *x0 = ebb_walk_buffer(w, 0), *eps = ebb_walk_buffer(w, 1), *z = ebb_walk_buffer(w, 2);
     int64_t numbers = w->n * w->count;
+    double eta = ebb_walk_eta(w, 0);
     for (int k = 0; k < w->grid->steps; k++) {
         ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
-        double noise = w->set.eta * sqrt(law_between(t, s).posterior);
+        double noise = eta * sqrt(law_between(t, s).posterior);
         double keep = sqrt(fmax(s.sigma * s.sigma - noise * noise, 0));
         if (ebb_walk_predict(w, w->x, t, eps, x0))
             return 1;
         for (int64_t i = 0; i < numbers; i++)
             w->x[i] = s.alpha * x0[i] + keep * eps[i];
+        ebb_walk_keep_mean(w);
         if (noise > 0) {
             ebb_walk_normal(w, z);
             for (int64_t i = 0; i < numbers; i++)

@@ -20,7 +20,7 @@ typedef struct ebb_sampler_settings {
 typedef struct ebb_setting {
     const char *name, *help;
     size_t offset;               /* in ebb_sampler_settings */
-    double initial, min, max;
+    double initial, min, max;    /* initial NaN: each sampler has its own */
 } ebb_setting;
 extern const ebb_setting ebb_settings[];             /* ends with a NULL name */
 
@@ -91,6 +91,10 @@ void ebb_walk_normal(ebb_walk *w, double *z);
 void ebb_walk_uniform(ebb_walk *w, double *u);
 /* After step k. Non-zero: stop. */
 int ebb_walk_step(ebb_walk *w, int64_t k);
+/* Before the last noise is added: x is the mean of the result, where one is wanted. */
+void ebb_walk_keep_mean(ebb_walk *w);
+/* set.eta, or the sampler's own default where it was not given. */
+double ebb_walk_eta(const ebb_walk *w, double own);
 /* Length of step k in t: grid->dt or the difference. */
 double ebb_walk_dt(const ebb_walk *w, int k);
 

@@ -3,6 +3,7 @@
 #include "diffusion/sampler.h"
 
 #include <math.h>
+#include <string.h>
 
 size_t ebb_walk_work(const ebb_sampler *sampler, int64_t n, int64_t count)
 {
@@ -91,6 +92,17 @@ int ebb_walk_step(ebb_walk *w, int64_t k)
     if (w->step != NULL && w->step(w->user, k, w->x) != 0)
         w->stopped = true;
     return w->stopped;
+}
+
+void ebb_walk_keep_mean(ebb_walk *w)
+{
+    if (w->mean != NULL)
+        memcpy(w->mean, w->x, (size_t)(w->n * w->count) * sizeof *w->x);
+}
+
+double ebb_walk_eta(const ebb_walk *w, double own)
+{
+    return isnan(w->set.eta) ? own : w->set.eta;
 }
 
 double ebb_walk_dt(const ebb_walk *w, int k)

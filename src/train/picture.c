@@ -42,7 +42,6 @@ static ebb_sample_options options_of(const ebb_recipe *r, int64_t n)
     o.sampler = r->sample_sampler;
     o.steps = (int)r->sample_steps;
     o.guidance = r->net_classes > 0 ? r->sample_guidance : 0;
-    o.eta = r->sample_eta;
     return o;
 }
 

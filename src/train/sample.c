@@ -64,7 +64,7 @@ static void fill_from_recipe(ebb_sample_options *o, const ebb_recipe *r)
     if (isnan(o->guidance))
         o->guidance = o->label == EBB_LABEL_NONE ? 0 : r->sample_guidance;
     if (isnan(o->eta))
-        o->eta = recipes ? r->sample_eta : 0;
+        o->eta = recipes && r->sample_eta >= 0 ? r->sample_eta : NAN;
     if (o->grid == NULL)
         o->grid = recipes ? r->sample_grid : "";
     if (o->precision == NULL)
@@ -97,11 +97,12 @@ static ebb_status check_sampler(ebb_sampling *s)
     if (s->o.steps == 0)
         s->o.steps = process->steps > 0 && s->sampler->default_steps > process->steps ? process->steps
                                                                                        : s->sampler->default_steps;
-    if (!(s->o.eta >= 0 && s->o.eta <= 1))
+    if (!isnan(s->o.eta) && !(s->o.eta >= 0 && s->o.eta <= 1))
         return ebb_fail(s->ctx, EBB_E_ARGUMENT,
                         "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", s->o.eta);
     options.steps = s->o.steps;
-    s->set.eta = s->o.eta;
+    if (!isnan(s->o.eta))
+        s->set.eta = s->o.eta;
     EBB_TRY(ebb_grid_create(s->ctx, process, kind, &options, &s->grid));
     return ebb_walk_check(s->ctx, &(ebb_walk){.sampler = s->sampler, .process = process, .grid = &s->grid, .set = s->set});
 }
