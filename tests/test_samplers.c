@@ -54,6 +54,13 @@ static ebb_grid usual_grid(const ebb_sampler *s, const ebb_process *p, int steps
     return g;
 }
 
+/* Not every sampler can follow every process: those say so, and none refuses all. */
+static bool refuses(const ebb_sampler *s, const ebb_process *p, const ebb_grid *g, const ebb_field *f)
+{
+    ebb_walk w = {.sampler = s, .process = p, .grid = g, .field = f, .set = ebb_settings_default()};
+    return ebb_walk_check(ctx, &w) != EBB_OK;
+}
+
 /* ---- seed and index ------------------------------------------------------------------------------------------- */
 
 static void walk_samples(walk_job job, const uint32_t *sample, int64_t n, double *x)
@@ -93,7 +100,10 @@ static void check_batches(walk_job job)
 static void test_batches(void **state)
 {
     (void)state;
+    int walked[256] = {0};
     ebb_target t = normal_data(DIM, 0.36);
+    ebb_target_field self = {.all = &t, .n = N};
+    ebb_field field = ebb_field_of_target(&self);
     for (int kind = 0; kind < EBB_PROCESS_COUNT; kind++) {
         ebb_process p = process_of((ebb_process_kind)kind);
         for (int which = 0; ebb_sampler_at(which) != NULL; which++) {
@@ -101,12 +111,19 @@ static void test_batches(void **state)
             ebb_grid g = usual_grid(s, &p, 9);
             ebb_sampler_settings set = ebb_settings_default();
             set.eta = 0.7;
-            check_batches((walk_job){.sampler = s->name, .set = &set, .process = &p, .grid = &g, .target = &t, .clip = true,
-                                     .seed = 11});
+            set.denoise = 0; /* a clipped x_0 at the end may be the same corner of [-1,1]^3 for several */
+            if (!refuses(s, &p, &g, &field)) {
+                check_batches((walk_job){.sampler = s->name, .set = &set, .process = &p, .grid = &g, .target = &t,
+                                         .clip = true, .seed = 11});
+                walked[which]++;
+            }
             ebb_grid_free(&g);
         }
         ebb_process_free(&p);
     }
+    for (int which = 0; ebb_sampler_at(which) != NULL; which++)
+        if (walked[which] == 0 && strcmp(ebb_sampler_at(which)->name, "ddpm-learned") != 0)
+            fail_msg("%s refuses every process", ebb_sampler_at(which)->name);
     ebb_target_free(&t);
 }
 
@@ -214,10 +231,16 @@ static void test_stop(void **state)
 {
     (void)state;
     ebb_target t = normal_data(DIM, 0.36);
+    ebb_target_field self = {.all = &t, .n = 1};
+    ebb_field field = ebb_field_of_target(&self);
     ebb_process p = process_of(EBB_PROCESS_VP);
     for (int which = 0; ebb_sampler_at(which) != NULL; which++) {
         const ebb_sampler *s = ebb_sampler_at(which);
         ebb_grid g = usual_grid(s, &p, 9);
+        if (refuses(s, &p, &g, &field)) {
+            ebb_grid_free(&g);
+            continue;
+        }
         double x[DIM] = {0.1, 0.2, 0.3};
         walk_job job = {.sampler = s->name, .process = &p, .grid = &g, .target = &t, .n = 1, .x = x, .stop_evaluation = 3};
         ok(walk_run(ctx, &job));

@@ -6,20 +6,18 @@
  * x_0's place and takes this variance, or v; DDIM keeps alpha_s x_0 + (the rest of sigma_s) eps and adds eta times
  * its root (Song et al. 2021, eq. 12).
  */
-#include "diffusion/sampler.h"
+#include "diffusion/stochastic.h"
 
 #include <math.h>
 
 enum { SMALL, LARGE };
 
-typedef struct between { double keep_x, keep_x0, added, posterior; } between;
-
 /* The variance added, as sigma_t^2 - a^2 sigma_s^2 = (1 - (alpha_t sigma_s/(alpha_s sigma_t))^2) sigma_t^2. */
-static between law_between(ebb_level t, ebb_level s)
+ebb_between ebb_level_between(ebb_level t, ebb_level s)
 {
     double a = t.alpha / s.alpha, ratio = s.sigma * s.sigma / (t.sigma * t.sigma);
     double v = t.sigma * t.sigma - a * a * s.sigma * s.sigma;
-    return (between){.keep_x = a * ratio, .keep_x0 = s.alpha * v / (t.sigma * t.sigma), .added = v,
+    return (ebb_between){.keep_x = a * ratio, .keep_x0 = s.alpha * v / (t.sigma * t.sigma), .added = v,
                      .posterior = v * ratio};
 }
 
@@ -29,7 +27,7 @@ int ebb_sample_ancestral(ebb_walk *w)
     int64_t numbers = w->n * w->count;
     for (int k = 0; k < w->grid->steps; k++) {
         ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
-        between q = law_between(t, s);
+        ebb_between q = ebb_level_between(t, s);
         double variance = w->sampler->variant == LARGE ? q.added : q.posterior;
         if (ebb_walk_predict(w, w->x, t, NULL, x0))
             return 1;
@@ -47,6 +45,40 @@ int ebb_sample_ancestral(ebb_walk *w)
     return 0;
 }
 
+/* The network's second output v places the log variance: v = -1 posterior, 1 added (Nichol & Dhariwal 2021, eq. 15). */
+int ebb_sample_learned(ebb_walk *w)
+{
+    double *x0 = ebb_walk_buffer(w, 0), *z = ebb_walk_buffer(w, 1);
+    for (int k = 0; k < w->grid->steps; k++) {
+        ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
+        ebb_between q = ebb_level_between(t, s);
+        double small = log(q.posterior), large = log(q.added);
+        if (ebb_walk_predict(w, w->x, t, NULL, x0))
+            return 1;
+        const double *v = w->field->variance(w->field->self);
+        for (int64_t i = 0; i < w->n * w->count; i++)
+            w->x[i] = q.keep_x0 * x0[i] + q.keep_x * w->x[i];
+        ebb_walk_keep_mean(w);
+        if (s.sigma > 0) {
+            ebb_walk_normal(w, z);
+            for (int64_t i = 0; i < w->n * w->count; i++)
+                w->x[i] += exp(0.25 * ((1 + v[i]) * large + (1 - v[i]) * small)) * z[i];
+        }
+        if (ebb_walk_step(w, k))
+            return 1;
+    }
+    return 0;
+}
+
+/* Of a network the field says whether it has learned variances; without a field that is not known yet. */
+ebb_status ebb_learned_check(ebb_context *ctx, const ebb_walk *w)
+{
+    if (w->sampler->run != ebb_sample_learned || (w->field != NULL && w->field->variance != NULL))
+        return EBB_OK;
+    return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s needs a network that has learned its variances, and this one has not: "
+                    "take ddpm or ddpm-large", w->sampler->name);
+}
+
 int ebb_sample_ddim(ebb_walk *w)
 {
     double *x0 = ebb_walk_buffer(w, 0), *eps = ebb_walk_buffer(w, 1), *z = ebb_walk_buffer(w, 2);
@@ -54,7 +86,7 @@ int ebb_sample_ddim(ebb_walk *w)
     double eta = ebb_walk_eta(w, 0);
     for (int k = 0; k < w->grid->steps; k++) {
         ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
-        double noise = eta * sqrt(law_between(t, s).posterior);
+        double noise = eta * sqrt(ebb_level_between(t, s).posterior);
         double keep = sqrt(fmax(s.sigma * s.sigma - noise * noise, 0));
         if (ebb_walk_predict(w, w->x, t, eps, x0))
             return 1;

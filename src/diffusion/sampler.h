@@ -45,6 +45,8 @@ typedef struct ebb_walk {
     int (*step)(void *user, int64_t k, const double *x);
     /* After each evaluation of the field; non-zero stops. NULL: none. */
     int (*evaluated)(void *user);
+    /* The step length (n) of each row whenever a Langevin corrector has chosen them. NULL: none. */
+    void (*corrected)(void *user, const double *length);
     void *user;
     double *mean;                /* (n,count) of the result before the last noise was added; NULL: not wanted */
     int64_t nfe;                 /* evaluations so far */
@@ -78,6 +80,11 @@ size_t ebb_walk_work(const ebb_sampler *sampler, int64_t n, int64_t count);
 /* Checks the settings against process and grid. */
 ebb_status ebb_walk_check(ebb_context *ctx, const ebb_walk *walk);
 
+/* q(x_s | x_t, x_0) = N(keep_x x_t + keep_x0 x_0, posterior), s less noisy than t; added: the variance that the process
+ * adds from s to t (Kingma et al. 2021, eq. 25). */
+typedef struct ebb_between { double keep_x, keep_x0, added, posterior; } ebb_between;
+ebb_between ebb_level_between(ebb_level t, ebb_level s);
+
 /* ---- for the samplers themselves (walk.c) ------------------------------------------------------------------- */
 /* Array i < buffers of the work. */
 double *ebb_walk_buffer(ebb_walk *w, int i);
@@ -89,6 +96,9 @@ int ebb_walk_score(ebb_walk *w, const double *x, ebb_level at, double *score);
 int ebb_walk_score_rows(ebb_walk *w, const double *x, const ebb_level *at, double *score);
 void ebb_walk_normal(ebb_walk *w, double *z);
 void ebb_walk_uniform(ebb_walk *w, double *u);
+/* That level for each row, in the walk's own (n) levels, which the next call of a function above with one level for all
+ * overwrites; callers may change them. */
+ebb_level *ebb_walk_rows(ebb_walk *w, ebb_level at);
 /* After step k. Non-zero: stop. */
 int ebb_walk_step(ebb_walk *w, int64_t k);
 /* Before the last noise is added: x is the mean of the result, where one is wanted. */

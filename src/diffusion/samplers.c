@@ -1,6 +1,7 @@
 /* samplers.c: the table of samplers, from samplers.def, and the text that names one with its settings.
  */
 #include "diffusion/sampler.h"
+#include "diffusion/stochastic.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -188,5 +189,9 @@ ebb_status ebb_walk_check(ebb_context *ctx, const ebb_walk *w)
     const ebb_sampler *s = w->sampler;
     if (w->grid->steps < 1)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s: its grid has no step", s->name);
-    return EBB_OK;
+    EBB_TRY(ebb_learned_check(ctx, w));
+    EBB_TRY(ebb_predictor_check(ctx, w));
+    EBB_TRY(ebb_langevin_check(ctx, w));
+    EBB_TRY(ebb_sde_check(ctx, w));
+    return ebb_k_check(ctx, w);
 }

@@ -15,8 +15,8 @@ double *ebb_walk_buffer(ebb_walk *w, int i)
     return w->work + i * w->n * w->count;
 }
 
-/* The levels of the rows lie behind the arrays. */
-static ebb_level *rows_at(ebb_walk *w, ebb_level at)
+/* They lie behind the arrays. */
+ebb_level *ebb_walk_rows(ebb_walk *w, ebb_level at)
 {
     ebb_level *rows = (ebb_level *)(void *)ebb_walk_buffer(w, w->sampler->buffers);
     for (int64_t i = 0; i < w->n; i++)
@@ -56,7 +56,7 @@ int ebb_walk_predict_rows(ebb_walk *w, const double *x, const ebb_level *at, dou
 
 int ebb_walk_predict(ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0)
 {
-    return ebb_walk_predict_rows(w, x, rows_at(w, at), eps, x0);
+    return ebb_walk_predict_rows(w, x, ebb_walk_rows(w, at), eps, x0);
 }
 
 int ebb_walk_score_rows(ebb_walk *w, const double *x, const ebb_level *at, double *score)
@@ -74,7 +74,7 @@ int ebb_walk_score_rows(ebb_walk *w, const double *x, const ebb_level *at, doubl
 
 int ebb_walk_score(ebb_walk *w, const double *x, ebb_level at, double *score)
 {
-    return ebb_walk_score_rows(w, x, rows_at(w, at), score);
+    return ebb_walk_score_rows(w, x, ebb_walk_rows(w, at), score);
 }
 
 void ebb_walk_normal(ebb_walk *w, double *z)

@@ -83,6 +83,14 @@ static int after_step(void *self, int64_t k, const double *x)
     return job->stop_step > 0 && job->steps >= job->stop_step;
 }
 
+static void after_correction(void *self, const double *length)
+{
+    walk_job *job = ((runner *)self)->job;
+    if (job->lengths != NULL && job->corrections < job->path_steps)
+        memcpy(job->lengths + job->corrections * job->n, length, (size_t)job->n * sizeof *length);
+    job->corrections++;
+}
+
 static int after_evaluation(void *self)
 {
     const walk_job *job = ((runner *)self)->job;
@@ -124,8 +132,8 @@ ebb_status walk_run(ebb_context *ctx, walk_job *job)
     runner r = {.ctx = ctx, .job = job, .count = field.count};
     ebb_walk w = {.process = job->process, .grid = job->grid, .field = &field, .n = job->n, .count = field.count,
                   .x = job->x, .clip = job->clip, .normal = normal, .uniform = uniform, .random = &r, .step = after_step,
-                  .evaluated = after_evaluation, .user = &r, .mean = job->mean};
-    job->nfe = job->draws = job->steps = 0;
+                  .evaluated = after_evaluation, .corrected = after_correction, .user = &r, .mean = job->mean};
+    job->nfe = job->draws = job->steps = job->corrections = 0;
     job->stopped = false;
     EBB_TRY(ebb_sampler_parse(ctx, job->sampler, &w.sampler, &w.set));
     if (job->set != NULL)

@@ -30,11 +30,12 @@ typedef struct walk_job {
     const ebb_kernels *kernels;  /* whose normal numbers; NULL: the context's */
     double *path;                /* (path_steps+1,n,count): x at first and after each step; NULL: not wanted */
     int64_t path_steps;
+    double *lengths;             /* (path_steps,n) of the corrector's steps, in order; NULL: not wanted */
     double *mean;                /* (n,count), as ebb_walk has it; NULL: not wanted */
     int64_t stop_evaluation;     /* stop after that many evaluations; 0: never */
     int64_t stop_step;           /* stop after that many steps; 0: never */
     /* ---- found */
-    int64_t nfe, draws, steps;
+    int64_t nfe, draws, steps, corrections;
     bool stopped;
 } walk_job;
 
