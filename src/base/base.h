@@ -119,7 +119,7 @@ void ebb_par_yield(void);          /* lets others run: for a worker that waits f
 typedef enum ebb_stream {
     EBB_STREAM_INIT = 1, EBB_STREAM_SHUFFLE, EBB_STREAM_NOISE, EBB_STREAM_TIME, EBB_STREAM_DROP,
     EBB_STREAM_SAMPLE_START, EBB_STREAM_SAMPLE_STEP, EBB_STREAM_SPEED, EBB_STREAM_TEST,
-    EBB_STREAM_AUGMENT, EBB_STREAM_DATA
+    EBB_STREAM_AUGMENT, EBB_STREAM_DATA, EBB_STREAM_PROBE, EBB_STREAM_DEQUANTIZE
 } ebb_stream;
 /* Word i of the Philox4x32-10 stream at `at`. */
 uint32_t ebb_rng_word(const ebb_rng_at *at, uint32_t i);

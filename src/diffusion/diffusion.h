@@ -34,12 +34,59 @@ ebb_value ebb_network_build(ebb_graph *g, const ebb_network *net, ebb_value x, e
 /* (n, H, W, C) or (n, D). */
 ebb_shape ebb_network_shape(const ebb_network *net, int64_t n);
 int ebb_network_classes(const ebb_network *net);
-/* ---- loss (loss.c) ------------------------------------------------------------------------------------ */
-/* L_simple (Ho et al. 2020, eq. 14) of one shard of n pictures within a batch of `batch`:
- * inputs  x0 (n,...), noise (n,...), signal (n) = sqrt(abar_t), sigma (n) = sqrt(1-abar_t), t (n) f32,
- *         label (n) i32 when the network has classes
- * outputs loss = sum((net(signal*x0 + sigma*noise, t) - target)^2) / (batch*count), target = noise or v,
- *         and its gradients in all parameters, in order. values: room for nvalues >= 1 + g->nparams (as it is after the call). */
+/* ---- losses (loss.c, losses.def; weights.c, weightings.def) ------------------------------------------- */
+typedef enum ebb_loss_kind {
+#define LOSS(id, name, function, probe, help) EBB_LOSS_##id,
+#include "diffusion/losses.def"
+#undef LOSS
+    EBB_LOSSES
+} ebb_loss_kind;
+typedef enum ebb_weighting {
+#define WEIGHTING(id, name, help) EBB_WEIGHT_##id,
+#include "diffusion/weightings.def"
+#undef WEIGHTING
+    EBB_WEIGHTINGS
+} ebb_weighting;
+const char *ebb_loss_name(ebb_loss_kind kind);
+const char *ebb_loss_help(ebb_loss_kind kind);
+ebb_loss_kind ebb_loss_find(const char *name);             /* EBB_LOSSES: unknown */
+#define EBB_LOSS_EXACT_MAX 64                /* numbers of a picture that implicit-exact takes */
+bool ebb_loss_probes(ebb_loss_kind kind);                  /* needs the input `probe` */
+/* Sees the noise only in x_t: implicit, implicit-exact, sliced. */
+bool ebb_loss_differentiates(ebb_loss_kind kind);
+const char *ebb_weighting_name(ebb_weighting kind);
+const char *ebb_weighting_help(ebb_weighting kind);
+ebb_weighting ebb_weighting_find(const char *name);        /* EBB_WEIGHTINGS: unknown */
+
+/* What is trained: zero is L_simple, the mean over batch and numbers. */
+typedef struct ebb_objective {
+    ebb_loss_kind loss;
+    ebb_weighting weighting;
+    double gamma, k;             /* of min-snr and p2; 0: the usual */
+    bool half_sum;               /* half the sum over a picture's numbers instead of their mean */
+} ebb_objective;
+
+/* The factor of |eps_hat - eps|^2 at t under a process, for a network of that prediction. For chains t is a step. */
+double ebb_weight(const ebb_objective *o, const ebb_process *process, const ebb_network *net, double t);
+
+/* Per-picture inputs of a loss graph beside signal, sigma and t; only those are inputs that the graph needs. */
+typedef struct ebb_loss_scales {
+    float in;                        /* the network sees in x_t */
+    float target_noise, target_x0;   /* F is trained towards target_noise noise + target_x0 x0 */
+    float eps_x, eps_f;              /* eps_hat = eps_x x_t + eps_f F */
+    float weight;                    /* of a picture */
+} ebb_loss_scales;
+ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *process, const ebb_network *net, double t);
+
+/* A loss of one shard of n pictures within a batch of `batch`:
+ * inputs  x0 (n,...), noise (n,...), signal (n), sigma (n), t (n) f32: x_t = signal x0 + sigma noise, and the network is
+ *         told t; label (n) i32 when the network has classes; probe (n,...) where ebb_loss_probes; exact (n,...), -sigma times
+ *         the true score at x_t, for explicit; and of ebb_loss_scales whichever are needed, (n) each
+ * outputs loss = sum of w |.|^2 / (batch*count), and its gradients in all parameters, in order. values: room for nvalues
+ *         >= 1 + g->nparams (as it is after the call). */
+ebb_status ebb_loss_build(ebb_graph *g, const ebb_network *net, const ebb_objective *objective, int64_t n, int64_t batch,
+                          ebb_value *values, int nvalues);
+/* L_simple (Ho et al. 2020, eq. 14), on noise or whatever the network predicts. */
 ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch,
                            ebb_value *values, int nvalues);
 

@@ -1,53 +1,139 @@
-/* loss.c: L_simple (Ho et al. 2020, eq. 14) and its gradient as one graph.
+/* loss.c: any loss of losses.def and its gradient as one graph.
  *
- *   x_t  = signal x_0 + sigma noise,   signal = sqrt(alpha_bar_t), sigma = sqrt(1 - alpha_bar_t)
- *   loss = mean (net(x_t, t) - target)^2 over the pictures of the batch and their numbers
- *   target = noise, or v = signal noise - sigma x_0 (Salimans & Ho 2022)
+ *   x_t = signal x_0 + sigma noise;   loss = 1/(batch count) sum over pictures of weight(t) * (loss of the picture)
  *
- * A graph holds one shard of the batch. Its loss is already divided by the size of the whole batch, so
- * losses and gradients of shards just add up.
+ * A graph holds one shard of the batch. Its loss is already divided by the size of the whole batch, so losses and
+ * gradients of shards just add up. What a prediction does not need is no input: the graph of L_simple on the noise has
+ * neither weights nor coefficients.
  */
-#include "diffusion/diffusion.h"
+#include "diffusion/loss.h"
 
-/* (n) beside pictures of the given shape: (n,1,...,1). */
-static ebb_value per_picture(ebb_graph *g, const char *name, ebb_shape picture)
+#include <string.h>
+
+static const struct {
+    const char *name, *help;
+    ebb_value (*make)(const ebb_loss_parts *);
+    bool probe;
+} table[] = {
+#define LOSS(id, name, function, probe, help) {name, help, function, probe},
+#include "diffusion/losses.def"
+#undef LOSS
+};
+
+const char *ebb_loss_name(ebb_loss_kind kind)
 {
-    ebb_value v = ebb_input(g, name, EBB_F32, EBB_SHAPE(picture.dim[0]));
-    for (int i = 1; i < picture.rank; i++)
-        picture.dim[i] = 1;
-    return ebb_reshape(g, v, picture);
+    return kind < EBB_LOSSES ? table[kind].name : "";
 }
 
-static ebb_value loss_value(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch)
+const char *ebb_loss_help(ebb_loss_kind kind)
 {
-    ebb_shape picture = ebb_network_shape(net, n);
-    ebb_value x0 = ebb_input(g, "x0", EBB_F32, picture);
-    ebb_value noise = ebb_input(g, "noise", EBB_F32, picture);
-    ebb_value signal = per_picture(g, "signal", picture);
-    ebb_value sigma = per_picture(g, "sigma", picture);
+    return kind < EBB_LOSSES ? table[kind].help : "";
+}
+
+ebb_loss_kind ebb_loss_find(const char *name)
+{
+    int kind = 0;
+    while (kind < EBB_LOSSES && strcmp(table[kind].name, name) != 0)
+        kind++;
+    return (ebb_loss_kind)kind;
+}
+
+bool ebb_loss_probes(ebb_loss_kind kind)
+{
+    return table[kind].probe;
+}
+
+bool ebb_loss_differentiates(ebb_loss_kind kind)
+{
+    return kind == EBB_LOSS_IMPLICIT || kind == EBB_LOSS_IMPLICIT_EXACT || kind == EBB_LOSS_SLICED;
+}
+
+/* ---- parts ---------------------------------------------------------------------------------------------------- */
+
+ebb_value ebb_loss_input(const ebb_loss_parts *p, const char *name)
+{
+    ebb_shape each = p->picture;
+    ebb_value v = ebb_input(p->g, name, EBB_F32, EBB_SHAPE(each.dim[0]));
+    for (int i = 1; i < each.rank; i++)
+        each.dim[i] = 1;
+    return ebb_reshape(p->g, v, each);
+}
+
+ebb_value ebb_loss_sum(const ebb_loss_parts *p, ebb_value x)
+{
+    return ebb_sum(p->g, x, (1u << p->picture.rank) - 2u);
+}
+
+ebb_value ebb_loss_eps(const ebb_loss_parts *p, ebb_value x, ebb_value f)
+{
+    ebb_value sum = p->eps_f == EBB_NONE ? f : ebb_mul(p->g, f, p->eps_f);
+    return p->eps_x == EBB_NONE ? sum : ebb_add(p->g, ebb_mul(p->g, x, p->eps_x), sum);
+}
+
+/* The inputs that all have, x_t and the network on it. */
+static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_objective *objective, int64_t n)
+{
+    ebb_loss_parts p = {.g = g, .net = net, .objective = objective, .picture = ebb_network_shape(net, n),
+                        .scale = EBB_NONE, .eps_x = EBB_NONE, .eps_f = EBB_NONE};
+    bool of_noise = objective->loss != EBB_LOSS_DENOISING && net->prediction != EBB_PREDICT_EPSILON;
+    p.x0 = ebb_input(g, "x0", EBB_F32, p.picture);
+    p.noise = ebb_input(g, "noise", EBB_F32, p.picture);
+    p.signal = ebb_loss_input(&p, "signal");
+    p.sigma = ebb_loss_input(&p, "sigma");
+    if (net->prediction == EBB_PREDICT_EDM)
+        p.scale = ebb_loss_input(&p, "in");
+    if (of_noise && net->prediction != EBB_PREDICT_SCORE)
+        p.eps_x = ebb_loss_input(&p, "eps_x");
+    if (of_noise)
+        p.eps_f = ebb_loss_input(&p, "eps_f");
     ebb_value t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
     ebb_value label = ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
-
-    ebb_value xt = ebb_add(g, ebb_mul(g, x0, signal), ebb_mul(g, noise, sigma));
-    ebb_value target = noise;
-    if (net->prediction == EBB_PREDICT_V)
-        target = ebb_sub(g, ebb_mul(g, noise, signal), ebb_mul(g, x0, sigma));
-    ebb_value guess = ebb_network_build(g, net, xt, t, label);
-    ebb_value error = ebb_sum_all(g, ebb_square(g, ebb_sub(g, guess, target)));
-    double numbers = (double)(ebb_shape_count(picture) / n) * (double)batch;
-    return ebb_scale(g, error, (float)(1.0 / numbers));
+    p.xt = ebb_add(g, ebb_mul(g, p.x0, p.signal), ebb_mul(g, p.noise, p.sigma));
+    p.in = p.scale == EBB_NONE ? p.xt : ebb_mul(g, p.xt, p.scale);
+    p.f = ebb_network_build(g, net, p.in, t, label);
+    return p;
 }
 
-ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch,
-                           ebb_value *values, int nvalues)
+static ebb_value loss_value(ebb_graph *g, const ebb_network *net, const ebb_objective *o, int64_t n, int64_t batch)
 {
+    ebb_loss_parts p = parts_of(g, net, o, n);
+    ebb_value loss = table[o->loss].make(&p);
+    if (o->weighting != EBB_WEIGHT_SIMPLE || net->prediction == EBB_PREDICT_SCORE)
+        loss = ebb_mul(g, loss, ebb_loss_input(&p, "weight"));
+    double numbers = (double)(ebb_shape_count(p.picture) / n);
+    return ebb_scale(g, ebb_sum_all(g, loss), (float)((o->half_sum ? 0.5 : 1.0 / numbers) / (double)batch));
+}
+
+static ebb_status check(ebb_graph *g, const ebb_network *net, const ebb_objective *o, int64_t n, int64_t batch)
+{
+    int64_t numbers = ebb_shape_count(ebb_network_shape(net, 1));
     if (n < 1 || batch < n)
         return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss of %lld pictures within a batch of %lld: "
                         "1 <= pictures <= batch is needed", (long long)n, (long long)batch);
-    values[0] = loss_value(g, net, n, batch);
+    if (o->loss >= EBB_LOSSES || o->weighting >= EBB_WEIGHTINGS)
+        return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss: no kind of number %d or no weighting of number %d", (int)o->loss,
+                        (int)o->weighting);
+    if (o->loss == EBB_LOSS_IMPLICIT_EXACT && numbers > EBB_LOSS_EXACT_MAX)
+        return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss implicit-exact: a divergence over %lld numbers is %lld derivatives of "
+                        "the network; at most %d are taken: use implicit, which estimates it", (long long)numbers,
+                        (long long)numbers, EBB_LOSS_EXACT_MAX);
+    return EBB_OK;
+}
+
+ebb_status ebb_loss_build(ebb_graph *g, const ebb_network *net, const ebb_objective *objective, int64_t n, int64_t batch,
+                          ebb_value *values, int nvalues)
+{
+    EBB_TRY(check(g, net, objective, n, batch));
+    values[0] = loss_value(g, net, objective, n, batch);
     EBB_TRY(ebb_graph_status(g));
     if (nvalues < 1 + g->nparams)
         return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss: room for %d values, but the loss and the gradients of "
                         "%d parameters are %d", nvalues, g->nparams, 1 + g->nparams);
     return ebb_vjp(g, values[0], EBB_NONE, g->params, g->nparams, values + 1);
+}
+
+ebb_status ebb_loss_simple(ebb_graph *g, const ebb_network *net, int64_t n, int64_t batch,
+                           ebb_value *values, int nvalues)
+{
+    return ebb_loss_build(g, net, &(ebb_objective){0}, n, batch, values, nvalues);
 }

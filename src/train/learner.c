@@ -1,8 +1,4 @@
-/* learner.c: draw a batch, gradient by shards, one step of AdamW.
- *
- * Whatever is random in step n about picture i of the batch (which picture, timestep, noise, dropped
- * label, mirroring) is a function of (seed, n, i).
- */
+/* learner.c: draw a batch (batch.c), gradient by shards, one step of AdamW. */
 #include <math.h>
 
 #include "train/learner.h"
@@ -30,10 +26,12 @@ static ebb_status make(ebb_context *ctx, bool measure_only, ebb_learner *l)
     plan.measure_only = measure_only;
     EBB_TRY(ebb_recipe_network(ctx, r, &l->net));
     EBB_TRY(ebb_recipe_process(ctx, r, &l->process));
+    ebb_recipe_objective(r, &l->objective);
+    EBB_TRY(ebb_batch_check(ctx, r, &l->process));
     EBB_TRY(ebb_params_from_network(ctx, &l->net, &l->params));
     EBB_TRY(make_blocks(ctx, measure_only, l));
     EBB_TRY(ebb_order_create(ctx, (uint64_t)r->train_seed, l->data->n, &l->order));
-    return ebb_shards_create(ctx, &l->net, &l->params, r->train_batch, r->train_shard, plan, &l->shards);
+    return ebb_shards_create(ctx, &l->net, &l->objective, &l->params, r->train_batch, r->train_shard, plan, &l->shards);
 }
 
 /* The first touch of what was asked for. */
@@ -100,46 +98,6 @@ void ebb_learner_refresh(ebb_learner *l)
     ebb_plan_prepare(l->shards.plan);
 }
 
-/* ---- the batch -------------------------------------------------------------------------- */
-
-static ebb_rng_at draw(const ebb_learner *l, ebb_stream stream, int64_t i)
-{
-    return (ebb_rng_at){.seed = (uint64_t)l->recipe->train_seed,
-                        .stream = stream,
-                        .step = (uint32_t)l->step,
-                        .sample = (uint32_t)i};
-}
-
-static int32_t draw_label(const ebb_learner *l, int64_t i)
-{
-    ebb_rng_at at = draw(l, EBB_STREAM_DROP, i);
-    bool drop = ebb_rng_uniform(&at, 0) < l->recipe->loss_label_drop;
-    return drop ? (int32_t)l->recipe->net_classes : l->data->labels[l->pictures[i]];
-}
-
-/* Picture i of the batch to place k of the shard. */
-static void fill_one(const ebb_learner *l, const ebb_shard_inputs *in, int64_t i, int64_t k)
-{
-    int64_t numbers = l->data->numbers;
-    ebb_rng_at time = draw(l, EBB_STREAM_TIME, i), noise = draw(l, EBB_STREAM_NOISE, i);
-    ebb_rng_at augment = draw(l, EBB_STREAM_AUGMENT, i);
-    bool mirror = l->recipe->data_flip && (ebb_rng_word(&augment, 0) & 1) != 0;
-    uint32_t t = ebb_rng_below(&time, 0, (uint32_t)l->process.steps);
-    ebb_dataset_picture(l->data, l->pictures[i], mirror, in->x0 + k * numbers);
-    l->ctx->kernels->normal_f32((size_t)numbers, in->noise + k * numbers, &noise);
-    in->signal[k] = (float)sqrt(l->process.chain.alpha_bar[t]);
-    in->sigma[k] = (float)sqrt(1.0 - l->process.chain.alpha_bar[t]);
-    in->t[k] = (float)t;
-    if (in->label != NULL)
-        in->label[k] = draw_label(l, i);
-}
-
-static void fill_shard(void *arg, const ebb_shard_inputs *in)
-{
-    for (int64_t k = 0; k < in->n; k++)
-        fill_one(arg, in, in->first + k, k);
-}
-
 /* ---- the step --------------------------------------------------------------------------- */
 
 ebb_status ebb_learner_step(ebb_learner *l, double *loss, double *norm)
@@ -148,7 +106,7 @@ ebb_status ebb_learner_step(ebb_learner *l, double *loss, double *norm)
     int64_t batch = l->recipe->train_batch, n = l->step + 1;
     for (int64_t i = 0; i < batch; i++)
         l->pictures[i] = ebb_order_at(&l->order, l->step * batch + i);
-    EBB_TRY(ebb_shards_run(&l->shards, fill_shard, l, loss, &gradient));
+    EBB_TRY(ebb_shards_run(&l->shards, ebb_batch_fill, l, loss, &gradient));
     *norm = ebb_optim_norm(l->ctx, gradient, l->params.length, l->partial);
     if (!isfinite(*loss) || !isfinite(*norm))
         return ebb_fail(l->ctx, EBB_E_NUMERIC,

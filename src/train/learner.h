@@ -12,6 +12,7 @@ typedef struct ebb_learner {
     const ebb_dataset *data;     /* the caller's */
     ebb_network net;
     ebb_process process;
+    ebb_objective objective;
     ebb_params params;
     ebb_shards shards;
     ebb_order order;
@@ -20,6 +21,11 @@ typedef struct ebb_learner {
     uint32_t *pictures;          /* (batch): which the batch of this step holds */
     int64_t step;                /* finished */
 } ebb_learner;
+
+/* batch.c: the pictures of a shard, the levels of noise, and what else its loss takes: an ebb_shard_fill of the learner. */
+void ebb_batch_fill(void *learner, const ebb_shard_inputs *in);
+/* Whether the section loss fits the process. */
+ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *recipe, const ebb_process *process);
 
 /* Parameters drawn from the recipe's seed, step 0. */
 ebb_status ebb_learner_create(ebb_context *ctx, const ebb_recipe *recipe, const ebb_dataset *data,

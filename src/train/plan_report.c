@@ -6,10 +6,12 @@
 static ebb_status make_plan(ebb_context *ctx, const ebb_recipe *r, const ebb_network *net,
                             const ebb_params *params, bool eval, ebb_plan **out)
 {
+    ebb_objective objective;
     ebb_plan_options options = eval ? ebb_recipe_plan(r, 1) : ebb_recipe_training_plan(r, 1);
     options.measure_only = true;
+    ebb_recipe_objective(r, &objective);
     return eval ? ebb_eval_plan(ctx, net, r->train_shard, &options, out)
-                : ebb_loss_plan(ctx, net, params, r->train_shard, r->train_batch, &options, out);
+                : ebb_loss_plan(ctx, net, &objective, params, r->train_shard, r->train_batch, &options, out);
 }
 
 /* The plan's own text with the recipe's part before it. */

@@ -22,8 +22,8 @@ ebb_status ebb_eval_plan(ebb_context *ctx, const ebb_network *net, int64_t n, co
     return status;
 }
 
-ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_params *params, int64_t n, int64_t batch,
-                         const ebb_plan_options *options, ebb_plan **out)
+ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, const ebb_params *params,
+                         int64_t n, int64_t batch, const ebb_plan_options *options, ebb_plan **out)
 {
     ebb_graph *g;
     ebb_value *outputs;
@@ -31,7 +31,7 @@ ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_par
     EBB_TRY(ebb_graph_create(ctx, &g));
     ebb_status status = ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph");
     if (status == EBB_OK)
-        status = ebb_loss_simple(g, net, n, batch, outputs, count);
+        status = ebb_loss_build(g, net, objective, n, batch, outputs, count);
     if (status == EBB_OK)
         status = ebb_plan_create(ctx, g, outputs, count, options, out);
     ebb_free(outputs);

@@ -9,8 +9,8 @@ ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n);
 /* Its plan. */
 ebb_status ebb_eval_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options,
                          ebb_plan **out);
-/* Of a shard of n pictures of a batch: the loss, then the gradient of each parameter. */
-ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_params *params, int64_t n, int64_t batch,
-                         const ebb_plan_options *options, ebb_plan **out);
+/* Of a shard of n pictures of a batch: the loss of that objective, then the gradient of each parameter. */
+ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, const ebb_params *params,
+                         int64_t n, int64_t batch, const ebb_plan_options *options, ebb_plan **out);
 
 #endif

@@ -70,6 +70,8 @@ ebb_plan_options ebb_recipe_plan(const ebb_recipe *recipe, int workers);
 ebb_plan_options ebb_recipe_training_plan(const ebb_recipe *recipe, int workers);
 /* The size and channels must be known (see ebb_recipe_complete). */
 ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *recipe, ebb_network *out);
+/* What is trained, by the section loss. */
+void ebb_recipe_objective(const ebb_recipe *recipe, ebb_objective *out);
 ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *recipe, ebb_process *out);
 ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *recipe, ebb_dataset *out);
 /* Writes the size and channels of the data into a recipe that left them open. */

@@ -85,21 +85,22 @@ static ebb_status divide(ebb_context *ctx, ebb_shards *s)
     return EBB_OK;
 }
 
-static ebb_status make(ebb_context *ctx, const ebb_network *net, ebb_plan_options plan, ebb_shards *s)
+static ebb_status make(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, ebb_plan_options plan,
+                       ebb_shards *s)
 {
     EBB_TRY(divide(ctx, s));
     s->workers = s->count < ctx->threads ? (int)s->count : ctx->threads;
     plan.workers = s->workers;
-    EBB_TRY(ebb_loss_plan(ctx, net, s->params, s->size, s->batch, &plan, &s->plan));
+    EBB_TRY(ebb_loss_plan(ctx, net, objective, s->params, s->size, s->batch, &plan, &s->plan));
     EBB_TRY(make_buffers(ctx, plan.measure_only, s));
     return ebb_exchange_create(ctx, s->params, &s->exchange);
 }
 
-ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
-                             int64_t batch, int64_t size, ebb_plan_options plan, ebb_shards *out)
+ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective,
+                             const ebb_params *params, int64_t batch, int64_t size, ebb_plan_options plan, ebb_shards *out)
 {
     *out = (ebb_shards){.ctx = ctx, .params = params, .batch = batch, .size = size, .result = -1};
-    ebb_status status = make(ctx, net, plan, out);
+    ebb_status status = make(ctx, net, objective, plan, out);
     if (status != EBB_OK)
         ebb_shards_free(out);
     return status;
@@ -181,6 +182,14 @@ static ebb_shard_inputs inputs_of(ebb_shards *s, int worker, int64_t shard)
         .sigma = ebb_plan_input(plan, worker, "sigma"),
         .t = ebb_plan_input(plan, worker, "t"),
         .label = ebb_plan_input(plan, worker, "label"),
+        .probe = ebb_plan_input(plan, worker, "probe"),
+        .exact = ebb_plan_input(plan, worker, "exact"),
+        .in = ebb_plan_input(plan, worker, "in"),
+        .target_noise = ebb_plan_input(plan, worker, "target_noise"),
+        .target_x0 = ebb_plan_input(plan, worker, "target_x0"),
+        .eps_x = ebb_plan_input(plan, worker, "eps_x"),
+        .eps_f = ebb_plan_input(plan, worker, "eps_f"),
+        .weight = ebb_plan_input(plan, worker, "weight"),
     };
 }
 

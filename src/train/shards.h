@@ -16,7 +16,10 @@ typedef struct ebb_shard_inputs {
     int64_t first, n;            /* pictures [first, first + n) of the batch */
     float *x0, *noise;           /* (n, numbers) */
     float *signal, *sigma, *t;   /* (n) */
-    int32_t *label;              /* (n), or NULL: no classes */
+    /* NULL where the loss has no such input (ebb_loss_build). */
+    int32_t *label;              /* (n) */
+    float *probe, *exact;        /* (n, numbers) */
+    float *in, *target_noise, *target_x0, *eps_x, *eps_f, *weight;   /* (n) */
 } ebb_shard_inputs;
 typedef void (*ebb_shard_fill)(void *arg, const ebb_shard_inputs *in);
 
@@ -41,8 +44,8 @@ typedef struct ebb_shards {
 } ebb_shards;
 
 /* plan: as ebb_recipe_training_plan; its workers are settled here. measure_only: no gradient buffers either. */
-ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_params *params,
-                             int64_t batch, int64_t size, ebb_plan_options plan, ebb_shards *out);
+ebb_status ebb_shards_create(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective,
+                             const ebb_params *params, int64_t batch, int64_t size, ebb_plan_options plan, ebb_shards *out);
 void ebb_shards_free(ebb_shards *shards);
 /* Gradient and loss of one batch, of all ranks together, with the plan's present parameters. Allocates nothing. The gradient
  * (params->length) is good until the next run, and may be overwritten. */

@@ -104,10 +104,12 @@ static bool multiplies_bf16(const ebb_context *ctx)
     return units && ctx->backend != EBB_BACKEND_ONEDNN;
 }
 
+/* Derivatives of the network are small differences of large numbers: f32, unless the recipe says otherwise. */
 void ebb_recipe_settle(const ebb_context *ctx, ebb_recipe *r)
 {
     if (strcmp(r->precision_type, "auto") == 0)
-        snprintf(r->precision_type, sizeof r->precision_type, "%s", multiplies_bf16(ctx) ? "bf16" : "f32");
+        snprintf(r->precision_type, sizeof r->precision_type, "%s",
+                 multiplies_bf16(ctx) && !ebb_loss_differentiates(ebb_loss_find(r->loss_kind)) ? "bf16" : "f32");
 }
 
 ebb_plan_options ebb_recipe_plan(const ebb_recipe *r, int workers)
@@ -157,6 +159,13 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
     out->prediction = ebb_prediction_find(r->process_prediction);
     out->sigma_data = r->process_sigma_data;
     return EBB_OK;
+}
+
+void ebb_recipe_objective(const ebb_recipe *r, ebb_objective *out)
+{
+    *out = (ebb_objective){.loss = ebb_loss_find(r->loss_kind), .weighting = ebb_weighting_find(r->loss_weighting),
+                           .gamma = r->loss_gamma, .k = r->loss_k,
+                           .half_sum = strcmp(r->loss_reduction, "half-sum") == 0};
 }
 
 ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process *out)

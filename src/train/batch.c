@@ -1,0 +1,141 @@
+/* batch.c: what a training step shows the loss: pictures, noise, times, directions.
+ *
+ * Whatever is random in step n about picture i of the batch (which picture, timestep, noise, dropped label, mirroring,
+ * probe, grey levels) is a function of (seed, n, i).
+ *
+ * Times: uniform over a chain's steps, or over [t_min, end] in continuous time. log-normal: ln(sigma/alpha) ~ N(log_mean,
+ * log_std^2), Karras et al. 2022, sec. 5: levels that the process does not reach become its ends.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "train/learner.h"
+
+static ebb_rng_at draw(const ebb_learner *l, ebb_stream stream, int64_t i)
+{
+    return (ebb_rng_at){.seed = (uint64_t)l->recipe->train_seed,
+                        .stream = stream,
+                        .step = (uint32_t)l->step,
+                        .sample = (uint32_t)i};
+}
+
+static int32_t draw_label(const ebb_learner *l, int64_t i)
+{
+    ebb_rng_at at = draw(l, EBB_STREAM_DROP, i);
+    bool drop = ebb_rng_uniform(&at, 0) < l->recipe->loss_label_drop;
+    return drop ? (int32_t)l->recipe->net_classes : l->data->labels[l->pictures[i]];
+}
+
+/* ---- times ---------------------------------------------------------------------------------------------------- */
+
+static bool log_normal(const ebb_recipe *r, const ebb_process *p)
+{
+    return strcmp(r->loss_times, "log-normal") == 0 || (strcmp(r->loss_times, "auto") == 0 && p->kind == EBB_PROCESS_EDM);
+}
+
+static double least_time(const ebb_recipe *r, const ebb_process *p)
+{
+    return r->loss_t_min > 0 ? r->loss_t_min : p->least;
+}
+
+ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_process *p)
+{
+    if (least_time(r, p) >= p->end && p->end > 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.t_min=%g: the process %s ends at t = %g", r->loss_t_min, r->process_kind,
+                        p->end);
+    if (strcmp(r->loss_kind, "explicit") == 0 && strcmp(r->data_kind, "target") != 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.kind=explicit needs a law whose score is known: data.kind=target");
+    return EBB_OK;
+}
+
+static double draw_time(const ebb_learner *l, int64_t i)
+{
+    const ebb_process *p = &l->process;
+    const ebb_recipe *r = l->recipe;
+    ebb_rng_at at = draw(l, EBB_STREAM_TIME, i);
+    double least = least_time(r, p);
+    float normal[4];
+    if (log_normal(r, p)) {
+        l->ctx->kernels->normal_f32(4, normal, &at);
+        double t = ebb_process_time(p, -(r->loss_log_mean + r->loss_log_std * (double)normal[0]));
+        t = t < least ? least : t;
+        return p->steps > 0 ? floor(t + 0.5) : t;
+    }
+    if (p->steps > 0)
+        return ceil(least) + ebb_rng_below(&at, 0, (uint32_t)(p->steps - (int)ceil(least)));
+    return least + ebb_rng_uniform(&at, 0) * (p->end - least);
+}
+
+/* Of a chain of variances from its table: the roots of alpha_bar and 1 - alpha_bar. */
+static ebb_level level_at(const ebb_process *p, double t)
+{
+    if (p->kind != EBB_PROCESS_DDPM)
+        return ebb_process_level(p, t);
+    double alpha_bar = p->chain.alpha_bar[(int)t];
+    return (ebb_level){t, sqrt(alpha_bar), sqrt(1.0 - alpha_bar)};
+}
+
+/* ---- pictures ------------------------------------------------------------------------------------------------- */
+
+static void put(float *where, int64_t k, float value)
+{
+    if (where != NULL)
+        where[k] = value;
+}
+
+static void fill_scales(const ebb_learner *l, const ebb_shard_inputs *in, double t, int64_t k)
+{
+    ebb_loss_scales s = ebb_loss_scales_at(&l->objective, &l->process, &l->net, t);
+    put(in->in, k, s.in);
+    put(in->target_noise, k, s.target_noise);
+    put(in->target_x0, k, s.target_x0);
+    put(in->eps_x, k, s.eps_x);
+    put(in->eps_f, k, s.eps_f);
+    put(in->weight, k, s.weight);
+}
+
+/* Uniform noise between the grey levels: a byte b, which x says as b/127.5 - 1, becomes (b + u)/128 - 1. */
+static void dequantize(const ebb_learner *l, int64_t i, float *x)
+{
+    ebb_rng_at at = draw(l, EBB_STREAM_DEQUANTIZE, i);
+    for (int64_t d = 0; d < l->data->numbers; d++)
+        x[d] = (float)((127.5 * ((double)x[d] + 1.0) + ebb_rng_uniform(&at, (uint32_t)d)) / 128.0 - 1.0);
+}
+
+static void fill_probe(const ebb_learner *l, int64_t i, float *v)
+{
+    ebb_rng_at at = draw(l, EBB_STREAM_PROBE, i);
+    bool normal = strcmp(l->recipe->loss_probe, "normal") == 0;
+    if (normal)
+        l->ctx->kernels->normal_f32((size_t)l->data->numbers, v, &at);
+    for (int64_t d = 0; !normal && d < l->data->numbers; d++)
+        v[d] = ebb_rng_word(&at, (uint32_t)(d / 32)) >> (d % 32) & 1 ? 1.0f : -1.0f;
+}
+
+/* Picture i of the batch to place k of the shard. */
+static void fill_one(const ebb_learner *l, const ebb_shard_inputs *in, int64_t i, int64_t k)
+{
+    int64_t numbers = l->data->numbers;
+    ebb_rng_at noise = draw(l, EBB_STREAM_NOISE, i), augment = draw(l, EBB_STREAM_AUGMENT, i);
+    bool mirror = l->recipe->data_flip && (ebb_rng_word(&augment, 0) & 1) != 0;
+    double t = draw_time(l, i);
+    ebb_level at = level_at(&l->process, t);
+    ebb_dataset_picture(l->data, l->pictures[i], mirror, in->x0 + k * numbers);
+    if (l->recipe->data_dequantize)
+        dequantize(l, i, in->x0 + k * numbers);
+    l->ctx->kernels->normal_f32((size_t)numbers, in->noise + k * numbers, &noise);
+    in->signal[k] = (float)at.alpha;
+    in->sigma[k] = (float)at.sigma;
+    in->t[k] = (float)ebb_process_position(&l->process, t);
+    fill_scales(l, in, t, k);
+    if (in->label != NULL)
+        in->label[k] = draw_label(l, i);
+    if (in->probe != NULL)
+        fill_probe(l, i, in->probe + k * numbers);
+}
+
+void ebb_batch_fill(void *learner, const ebb_shard_inputs *in)
+{
+    for (int64_t k = 0; k < in->n; k++)
+        fill_one(learner, in, in->first + k, k);
+}
