@@ -59,6 +59,7 @@ static double usual(double given, double value)
 static void fill(ebb_process *p)
 {
     bool edm = p->kind == EBB_PROCESS_EDM;
+    p->log_clock = p->log_clock || edm;
     p->beta_min = usual(p->beta_min, 0.1);
     p->beta_max = usual(p->beta_max, 20.0);
     p->sigma_min = usual(p->sigma_min, edm ? 0.002 : 0.01);
@@ -92,6 +93,8 @@ static ebb_status check(ebb_context *ctx, const ebb_process *p)
                         table[p->kind].name, p->sigma_min, p->sigma_max);
     if (p->kind == EBB_PROCESS_SMLD && p->steps < 2)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "process smld: %d levels; at least 2 are needed", p->steps);
+    if (p->log_clock && p->kind == EBB_PROCESS_FLOW)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "process flow: log(alpha/sigma) has no end, so that it cannot be the clock");
     if (!(p->end >= p->least) || !isfinite(p->end))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "process %s: it would end at t = %g, before it begins",
                         table[p->kind].name, p->end);
@@ -295,5 +298,11 @@ double ebb_process_prior_std(const ebb_process *p)
 
 double ebb_process_position(const ebb_process *p, double t)
 {
-    return p->steps > 0 ? t : 999.0 * t / p->end;
+    if (p->steps > 0)
+        return t;
+    if (!p->log_clock)
+        return 999.0 * t / p->end;
+    double from = ebb_process_lambda(p, p->least), to = ebb_process_lambda(p, p->end);
+    double part = (from - ebb_process_lambda(p, t)) / (from - to);
+    return part > 0 ? 999.0 * (part < 1 ? part : 1) : 0;
 }

@@ -47,6 +47,7 @@ typedef struct ebb_process {
     double least_sample;         /* where sampling in continuous time ends: 1e-3; ve, ou: 1e-5; edm: sigma_min; chains: 0 */
     ebb_schedule chain;          /* ddpm: owned by the process; else empty */
     int steps;                   /* ddpm, smld: of the chain; else 0 */
+    bool log_clock;              /* networks are told where log(alpha/sigma) stands instead of t; edm: always */
 } ebb_process;
 
 /* A point on the way. t is NaN where a level was given by alpha and sigma alone. */
@@ -69,7 +70,8 @@ double ebb_process_time(const ebb_process *p, double lambda);
 ebb_level ebb_process_level_sigma(const ebb_process *p, double sigma);
 /* Standard deviation of the law that sampling starts from: 1; ve, edm: sigma_max. */
 double ebb_process_prior_std(const ebb_process *p);
-/* What a network that embeds positions as DDPM's does is told of t: t of a chain, else 999 t/end. */
+/* What a network that embeds positions as DDPM's does is told of t: t of a chain, else 999 t/end, or with log_clock 0..999
+ * evenly in log(alpha/sigma) from `least` to the end. */
 double ebb_process_position(const ebb_process *p, double t);
 
 #endif

@@ -3,6 +3,9 @@
  * Whatever is random in step n about picture i of the batch (which picture, timestep, noise, dropped label, mirroring,
  * probe, grey levels) is a function of (seed, n, i).
  *
+ * likelihood: density proportional to g^2/sigma^2, which is |d log(sigma^2/alpha^2)/dt| for every process: uniform in
+ * log(alpha/sigma). Weights are divided by it, so that the objective stays that of uniform times and loses only variance.
+ *
  * Times: uniform over a chain's steps, or over [t_min, end] in continuous time. log-normal: ln(sigma/alpha) ~ N(log_mean,
  * log_std^2), Karras et al. 2022, sec. 5: levels that the process does not reach become its ends.
  */
@@ -33,6 +36,11 @@ static bool log_normal(const ebb_recipe *r, const ebb_process *p)
     return strcmp(r->loss_times, "log-normal") == 0 || (strcmp(r->loss_times, "auto") == 0 && p->kind == EBB_PROCESS_EDM);
 }
 
+static bool by_likelihood(const ebb_recipe *r)
+{
+    return strcmp(r->loss_times, "likelihood") == 0;
+}
+
 static double least_time(const ebb_recipe *r, const ebb_process *p)
 {
     return r->loss_t_min > 0 ? r->loss_t_min : p->least;
@@ -45,7 +53,28 @@ ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_proc
                         p->end);
     if (strcmp(r->loss_kind, "explicit") == 0 && strcmp(r->data_kind, "target") != 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.kind=explicit needs a law whose score is known: data.kind=target");
+    if (by_likelihood(r) && (strcmp(r->loss_weighting, "likelihood") != 0 || p->steps > 0 ||
+                             !isfinite(ebb_process_lambda(p, p->end))))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.times=likelihood draws by importance for loss.weighting=likelihood, over a "
+                        "process in continuous time that keeps some of the picture: here %s and %s", r->loss_weighting,
+                        r->process_kind);
     return EBB_OK;
+}
+
+/* Length of the way in log(alpha/sigma). */
+static double way(const ebb_recipe *r, const ebb_process *p)
+{
+    return ebb_process_lambda(p, least_time(r, p)) - ebb_process_lambda(p, p->end);
+}
+
+/* Density of times at t, 1 where it is uniform. */
+static double density(const ebb_learner *l, double t)
+{
+    const ebb_process *p = &l->process;
+    if (!by_likelihood(l->recipe))
+        return 1.0;
+    double sigma = ebb_process_level(p, t).sigma, span = p->end - least_time(l->recipe, p);
+    return ebb_process_diffusion2(p, t) / (sigma * sigma) * span / (2.0 * way(l->recipe, p));
 }
 
 static double draw_time(const ebb_learner *l, int64_t i)
@@ -60,6 +89,10 @@ static double draw_time(const ebb_learner *l, int64_t i)
         double t = ebb_process_time(p, -(r->loss_log_mean + r->loss_log_std * (double)normal[0]));
         t = t < least ? least : t;
         return p->steps > 0 ? floor(t + 0.5) : t;
+    }
+    if (by_likelihood(r)) {
+        double t = ebb_process_time(p, ebb_process_lambda(p, least) - ebb_rng_uniform(&at, 0) * way(r, p));
+        return t < least ? least : t;
     }
     if (p->steps > 0)
         return ceil(least) + ebb_rng_below(&at, 0, (uint32_t)(p->steps - (int)ceil(least)));
@@ -91,7 +124,7 @@ static void fill_scales(const ebb_learner *l, const ebb_shard_inputs *in, double
     put(in->target_x0, k, s.target_x0);
     put(in->eps_x, k, s.eps_x);
     put(in->eps_f, k, s.eps_f);
-    put(in->weight, k, s.weight);
+    put(in->weight, k, (float)((double)s.weight / density(l, t)));
 }
 
 /* Uniform noise between the grey levels: a byte b, which x says as b/127.5 - 1, becomes (b + u)/128 - 1. */

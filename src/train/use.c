@@ -175,7 +175,7 @@ ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process
     ebb_process wanted = {.kind = ebb_process_find(r->process_kind),
                           .beta_min = r->process_beta_min, .beta_max = r->process_beta_max,
                           .sigma_min = r->process_sigma_min, .sigma_max = r->process_sigma_max,
-                          .end = r->process_end, .steps = (int)r->process_steps};
+                          .end = r->process_end, .log_clock = strcmp(r->process_clock, "log-snr") == 0, .steps = (int)r->process_steps};
     *out = (ebb_process){0};
     if (wanted.kind == EBB_PROCESS_DDPM)
         EBB_TRY(ebb_schedule_create(ctx, kind, wanted.steps, r->process_beta_start, r->process_beta_end, &wanted.chain));
