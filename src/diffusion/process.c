@@ -131,15 +131,22 @@ static int cell_of(const ebb_process *p, double t)
     return i < 0 ? 0 : i > last ? (last > 0 ? last : 0) : i;
 }
 
+/* With zero terminal SNR the last node is log 0; towards it alpha itself, not its logarithm, falls in a straight line. */
+static bool ends_in_zero(const ebb_process *p, int i)
+{
+    return p->chain.alpha_bar[i + 1] == 0;
+}
+
 static double chain_log_alpha(const ebb_process *p, double t)
 {
     int i = cell_of(p, t);
     double at = chain_node(p, i);
-    /* At a node exactly: zero terminal SNR has a node of log 0. */
     if (t == i || p->steps == 1)
         return at;
     if (t == i + 1)
         return chain_node(p, i + 1);
+    if (ends_in_zero(p, i))
+        return t < i + 1 ? at + log(i + 1 - t) : -INFINITY;
     return at + (t - i) * (chain_node(p, i + 1) - at);
 }
 
@@ -148,7 +155,7 @@ static double chain_slope(const ebb_process *p, double t)
     if (p->steps == 1)
         return chain_node(p, 0);
     int i = cell_of(p, t);
-    return chain_node(p, i + 1) - chain_node(p, i);
+    return ends_in_zero(p, i) ? -1.0 / (i + 1 - t) : chain_node(p, i + 1) - chain_node(p, i);
 }
 
 static double chain_time(const ebb_process *p, double log_alpha)
@@ -166,7 +173,7 @@ static double chain_time(const ebb_process *p, double log_alpha)
             high = middle;
     }
     double a = chain_node(p, low), b = chain_node(p, high);
-    return low + (log_alpha - a) / (b - a);
+    return ends_in_zero(p, low) ? high - exp(log_alpha - a) : low + (log_alpha - a) / (b - a);
 }
 
 /* ---- the functions of t --------------------------------------------------------------------------------------- */

@@ -15,15 +15,40 @@
 #include "graph/graph.h"
 
 /* ---- discrete chains (schedule.c, schedules.def) --------------------------------------------------------- */
-typedef enum ebb_schedule_kind { EBB_SCHEDULE_LINEAR, EBB_SCHEDULE_COSINE } ebb_schedule_kind;
+typedef enum ebb_schedule_kind {
+#define SCHEDULE(id, name, help) EBB_SCHEDULE_##id,
+#include "diffusion/schedules.def"
+#undef SCHEDULE
+    EBB_SCHEDULE_COUNT
+} ebb_schedule_kind;
+const char *ebb_schedule_name(ebb_schedule_kind kind);
+const char *ebb_schedule_help(ebb_schedule_kind kind);
+/* EBB_SCHEDULE_COUNT when there is none of that name. */
+ebb_schedule_kind ebb_schedule_find(const char *name);
+
 typedef struct ebb_schedule {
     int steps;                   /* T */
     double *beta, *alpha_bar;    /* (T), double; alpha_bar[t] = prod_{s<=t} (1-beta[s]) */
 } ebb_schedule;
-/* linear: beta_start..beta_end (1e-4, 0.02). cosine: Nichol & Dhariwal 2021, eq. 17, beta clipped at .999
- * (start, end unused). */
+typedef struct ebb_schedule_options {
+    ebb_schedule_kind kind;
+    int steps;
+    double beta_start, beta_end; /* linear, scaled-linear */
+    double cosine_s;             /* cosine: offset of u */
+    double sigmoid_start, sigmoid_end, sigmoid_tau;
+    double clip;                 /* cosine, sigmoid: beta at most */
+    bool zero_snr;               /* ebb_schedule_zero_snr afterwards */
+} ebb_schedule_options;
+/* The papers' values: linear 1e-4..0.02, scaled-linear 0.00085..0.012, s 0.008, sigmoid -3..3 with tau 1, clip 0.999. */
+ebb_schedule_options ebb_schedule_usual(ebb_schedule_kind kind, int steps);
+ebb_status ebb_schedule_make(ebb_context *ctx, const ebb_schedule_options *options, ebb_schedule *out);
+/* The usual, with these ends (cosine, sigmoid: unused). */
 ebb_status ebb_schedule_create(ebb_context *ctx, ebb_schedule_kind kind, int steps, double beta_start,
                                double beta_end, ebb_schedule *out);
+/* Lin et al. 2023: the last timestep becomes pure noise, alpha_bar exactly 0; the first stays as it is. */
+ebb_status ebb_schedule_zero_snr(ebb_context *ctx, ebb_schedule *s);
+/* The chain of the timesteps use[0] < use[1] < ... of s alone: same alpha_bar, betas that lead from one to the next. */
+ebb_status ebb_schedule_respace(ebb_context *ctx, const ebb_schedule *s, const int *use, int count, ebb_schedule *out);
 void ebb_schedule_free(ebb_schedule *s);
 
 /* ---- processes (process.c, processes.def) ------------------------------------------------------------------ */

@@ -54,6 +54,34 @@ static ebb_status check_sampling(ebb_context *ctx, const ebb_recipe *r)
     return EBB_OK;
 }
 
+static ebb_schedule_options schedule_options(const ebb_recipe *r)
+{
+    ebb_schedule_options o = ebb_schedule_usual(ebb_schedule_find(r->process_schedule), (int)r->process_steps);
+    o.beta_start = r->process_beta_start > 0 ? r->process_beta_start : o.beta_start;
+    o.beta_end = r->process_beta_end > 0 ? r->process_beta_end : o.beta_end;
+    o.clip = r->process_beta_clip;
+    o.cosine_s = r->process_cosine_s;
+    o.sigmoid_start = r->process_sigmoid_start;
+    o.sigmoid_end = r->process_sigmoid_end;
+    o.sigmoid_tau = r->process_sigmoid_tau;
+    o.zero_snr = r->process_zero_snr;
+    return o;
+}
+
+static ebb_status check_schedule(ebb_context *ctx, const ebb_recipe *r)
+{
+    const char *p = r->process_prediction;
+    ebb_schedule_options o = schedule_options(r);
+    if (o.beta_start > o.beta_end)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "process.beta_start=%g is above process.beta_end=%g", o.beta_start, o.beta_end);
+    /* What divides by alpha says nothing about the picture where there is noise only. */
+    bool blind = strcmp(p, "v") != 0 && strcmp(p, "x0") != 0 && strcmp(p, "flow") != 0;
+    if (strcmp(r->process_kind, "ddpm") == 0 && o.zero_snr && blind)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "process.zero_snr needs process.prediction v, x0 or flow: %s tells nothing of "
+                        "the picture where the noise is all", p);
+    return EBB_OK;
+}
+
 ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
 {
     if (r->data_size.count > 2)
@@ -61,9 +89,7 @@ ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
                         r->data_size.count);
     EBB_TRY(check_shard(ctx, r));
     EBB_TRY(check_levels(ctx, r));
-    if (r->process_beta_start > r->process_beta_end)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "process.beta_start=%g is above process.beta_end=%g",
-                        r->process_beta_start, r->process_beta_end);
+    EBB_TRY(check_schedule(ctx, r));
     return check_sampling(ctx, r);
 }
 
@@ -170,15 +196,14 @@ void ebb_recipe_objective(const ebb_recipe *r, ebb_objective *out)
 
 ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process *out)
 {
-    ebb_schedule_kind kind = strcmp(r->process_schedule, "cosine") == 0 ? EBB_SCHEDULE_COSINE
-                                                                        : EBB_SCHEDULE_LINEAR;
+    ebb_schedule_options chain = schedule_options(r);
     ebb_process wanted = {.kind = ebb_process_find(r->process_kind),
                           .beta_min = r->process_beta_min, .beta_max = r->process_beta_max,
                           .sigma_min = r->process_sigma_min, .sigma_max = r->process_sigma_max,
                           .end = r->process_end, .log_clock = strcmp(r->process_clock, "log-snr") == 0, .steps = (int)r->process_steps};
     *out = (ebb_process){0};
     if (wanted.kind == EBB_PROCESS_DDPM)
-        EBB_TRY(ebb_schedule_create(ctx, kind, wanted.steps, r->process_beta_start, r->process_beta_end, &wanted.chain));
+        EBB_TRY(ebb_schedule_make(ctx, &chain, &wanted.chain));
     return ebb_process_create(ctx, &wanted, out);
 }
 
