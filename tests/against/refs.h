@@ -55,6 +55,11 @@ bool refs_target(refs *r, const json_t *spec, ebb_target *out);
 /* {type: vp, beta_min, ...}; end: of ou, 0: the usual. */
 bool refs_process(refs *r, const json_t *spec, double end, ebb_process *out);
 
+/* ---- parts of files, each in a file of its own ---------------------------------------------------------------- */
+/* loss_weights of elbo.json (weights.c), ema of misc.json (ema.c). */
+void refs_loss_weights(refs *r, const json_t *object);
+void refs_ema(refs *r, const json_t *object);
+
 #define SECTION(file, function) void function(refs *r);
 #define LATER(file, why)
 #include "against/sections.def"
