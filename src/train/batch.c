@@ -51,8 +51,9 @@ ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_proc
     if (least_time(r, p) >= p->end && p->end > 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.t_min=%g: the process %s ends at t = %g", r->loss_t_min, r->process_kind,
                         p->end);
-    if (strcmp(r->loss_kind, "explicit") == 0 && strcmp(r->data_kind, "target") != 0)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.kind=explicit needs a law whose score is known: data.kind=target");
+    if (strcmp(r->loss_kind, "explicit") == 0 && (strcmp(r->data_kind, "target") != 0 || r->net_classes > 0))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.kind=explicit needs a law whose score is known, and no classes: "
+                        "data.kind=target net.classes=0");
     if (by_likelihood(r) && (strcmp(r->loss_weighting, "likelihood") != 0 || p->steps > 0 ||
                              !isfinite(ebb_process_lambda(p, p->end))))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.times=likelihood draws by importance for loss.weighting=likelihood, over a "
@@ -145,6 +146,18 @@ static void fill_probe(const ebb_learner *l, int64_t i, float *v)
         v[d] = ebb_rng_word(&at, (uint32_t)(d / 32)) >> (d % 32) & 1 ? 1.0f : -1.0f;
 }
 
+/* -sigma times the true score at the x_t that the graph will have. */
+static void fill_exact(const ebb_learner *l, const ebb_shard_inputs *in, int64_t k)
+{
+    double x[EBB_TARGET_DIM_MAX] = {0}, score[EBB_TARGET_DIM_MAX], alpha = in->signal[k], sigma = in->sigma[k];
+    int dim = l->target.dim;
+    for (int d = 0; d < dim; d++)
+        x[d] = alpha * in->x0[k * dim + d] + sigma * in->noise[k * dim + d];
+    ebb_target_at(&l->target, x, alpha, sigma, NULL, score, NULL, NULL);
+    for (int d = 0; d < dim; d++)
+        in->exact[k * dim + d] = (float)(-sigma * score[d]);
+}
+
 /* Picture i of the batch to place k of the shard. */
 static void fill_one(const ebb_learner *l, const ebb_shard_inputs *in, int64_t i, int64_t k)
 {
@@ -165,6 +178,8 @@ static void fill_one(const ebb_learner *l, const ebb_shard_inputs *in, int64_t i
         in->label[k] = draw_label(l, i);
     if (in->probe != NULL)
         fill_probe(l, i, in->probe + k * numbers);
+    if (in->exact != NULL)
+        fill_exact(l, in, k);
 }
 
 void ebb_batch_fill(void *learner, const ebb_shard_inputs *in)

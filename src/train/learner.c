@@ -28,6 +28,8 @@ static ebb_status make(ebb_context *ctx, bool measure_only, ebb_learner *l)
     EBB_TRY(ebb_recipe_process(ctx, r, &l->process));
     ebb_recipe_objective(r, &l->objective);
     EBB_TRY(ebb_batch_check(ctx, r, &l->process));
+    if (l->objective.loss == EBB_LOSS_EXPLICIT)
+        EBB_TRY(ebb_recipe_target(ctx, r, &l->target));
     EBB_TRY(ebb_params_from_network(ctx, &l->net, &l->params));
     EBB_TRY(make_blocks(ctx, measure_only, l));
     EBB_TRY(ebb_order_create(ctx, (uint64_t)r->train_seed, l->data->n, &l->order));
@@ -87,6 +89,7 @@ void ebb_learner_free(ebb_learner *l)
     ebb_order_free(&l->order);
     ebb_params_free(&l->params);
     ebb_process_free(&l->process);
+    ebb_target_free(&l->target);
     ebb_free(l->blocks.p);
     ebb_free(l->partial);
     ebb_free(l->pictures);

@@ -13,6 +13,7 @@ typedef struct ebb_learner {
     ebb_network net;
     ebb_process process;
     ebb_objective objective;
+    ebb_target target;           /* of loss explicit; else empty */
     ebb_params params;
     ebb_shards shards;
     ebb_order order;

@@ -5,6 +5,7 @@
 
 #include "dataset/dataset.h"
 #include "diffusion/diffusion.h"
+#include "diffusion/target.h"
 #include "format/format.h"
 
 #define EBB_TEXT_MAX 512
@@ -74,6 +75,9 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *recipe, ebb_ne
 void ebb_recipe_objective(const ebb_recipe *recipe, ebb_objective *out);
 ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *recipe, ebb_process *out);
 ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *recipe, ebb_dataset *out);
+/* The law of data.kind=target, and points of it as data (laws.c). */
+ebb_status ebb_recipe_target(ebb_context *ctx, const ebb_recipe *recipe, ebb_target *out);
+ebb_status ebb_recipe_points(ebb_context *ctx, const ebb_recipe *recipe, ebb_dataset *out);
 /* Writes the size and channels of the data into a recipe that left them open. */
 void ebb_recipe_resolve(ebb_recipe *recipe, const ebb_dataset *data);
 /* The same; opens the data itself, and only where the recipe is not complete. */

@@ -212,6 +212,8 @@ ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *r, ebb_dataset
     char path[2 * EBB_TEXT_MAX] = "", labels[2 * EBB_TEXT_MAX] = "";
     bool files = strcmp(r->data_kind, "synthetic") != 0 && strcmp(r->data_kind, "ring") != 0;
     *out = (ebb_dataset){0};
+    if (strcmp(r->data_kind, "target") == 0)
+        return ebb_recipe_points(ctx, r, out);
     if (files)
         EBB_TRY(ebb_dataset_find(ctx, r->data_path, r->directory, path, sizeof path));
     if (files && *r->data_labels != 0 && strcmp(r->data_kind, "png") != 0)
