@@ -2,7 +2,7 @@
 #ifndef EBB_EMA_H
 #define EBB_EMA_H
 
-#include "base/base.h"
+#include "plan/plan.h"
 
 typedef enum ebb_ema_kind {
 #define EMA(id, name, help) EBB_EMA_##id,
