@@ -175,6 +175,11 @@ EBB_API ebb_status ebb_grid_write(ebb_context *ctx, const char *path, const uint
 /* uint8 array of the given shape as .npy, version 1.0. */
 EBB_API ebb_status ebb_npy_write_u8(ebb_context *ctx, const char *path, const uint8_t *data, int rank, const int64_t *shape);
 
+/* Averages of a run's weights with a window of any relative width (0.005 .. 0.28; Karras et al. 2024) up to `step` (0: the
+ * last), from the files ema-*.safetensors that training wrote to `dir` (train.snapshot_every), as a model at `path`.
+ * json: which files took part with what factors. */
+EBB_API ebb_status ebb_ema_make(ebb_context *ctx, const char *dir, double width, int64_t step, const char *path, char **json);
+
 /* ---- looking and measuring ----------------------------------------------------------------- */
 /* JSON about a file (model, checkpoint, safetensors, idx, npy) or, for "cpu", about this machine. */
 EBB_API ebb_status ebb_info(ebb_context *ctx, const char *what, char **json);

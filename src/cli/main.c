@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 
 static const cli_command *const commands[] = {&cli_train, &cli_sample, &cli_info, &cli_plan,
-                                              &cli_speed, &cli_check, &cli_recipes, NULL};
+                                              &cli_speed, &cli_check, &cli_recipes, &cli_ema, NULL};
 
 static void print_overview(FILE *out)
 {

@@ -1,4 +1,4 @@
-/* checkpoint.c: weights, both moments and averages as tensors "p.NAME", "m.NAME", "v.NAME", "ema.NAME";
+/* checkpoint.c: weights, both moments and averages as tensors "p.NAME", "m.NAME", "v.NAME", "ema.NAME" ("ema2.NAME");
  * recipe and progress as metadata. The order of the data is a function of the step, so it needs no room.
  */
 #include <math.h>
@@ -8,7 +8,7 @@
 
 #include "train/checkpoint.h"
 
-static const char *const PREFIX[EBB_CHECKPOINT_ARRAYS] = {"p.", "m.", "v.", "ema."};
+static const char *const PREFIX[EBB_CHECKPOINT_ARRAYS] = {"p.", "m.", "v.", "ema.", "ema2."};
 
 /* Own kernels give the same bits on every ISA, oneDNN others: a run stays with what it began with. */
 static const char *arithmetic(const ebb_context *ctx)
@@ -45,20 +45,20 @@ static void stage_block(void *arg, int32_t i)
 {
     const staging *s = arg;
     const ebb_learner *l = s->learner;
-    const float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema};
+    const float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema, l->blocks.ema2};
     if (i % l->params.count == 0)
         ebb_params_to_file(l->ctx, &l->params, s->stage, blocks[i / l->params.count]);
 }
 
 ebb_status ebb_checkpoint_save(ebb_learner *l, const char *path, const ebb_progress *progress, float *stage)
 {
-    int count = l->params.count, total = EBB_CHECKPOINT_ARRAYS * count;
+    int count = l->params.count, total = l->arrays * count;
     ebb_st_tensor *rows;
     json_t *metadata = NULL;
     EBB_TRY(ebb_alloc(l->ctx, (void **)&rows, (size_t)total, sizeof *rows + EBB_PARAM_NAME_MAX,
                       "header of the checkpoint"));
     char *names = (char *)(rows + total);
-    for (int i = 0; i < EBB_CHECKPOINT_ARRAYS; i++)
+    for (int i = 0; i < l->arrays; i++)
         ebb_params_rows(&l->params, PREFIX[i], stage, names + (size_t)(i * count) * EBB_PARAM_NAME_MAX,
                         rows + i * count);
     ebb_status status = make_metadata(l, progress, &metadata);
@@ -90,11 +90,11 @@ ebb_status ebb_checkpoint_about(ebb_context *ctx, const ebb_safetensors *st, ebb
 
 ebb_status ebb_checkpoint_blocks(ebb_learner *l, const ebb_safetensors *st)
 {
-    float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema};
-    if (st->count != EBB_CHECKPOINT_ARRAYS * l->params.count)
+    float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema, l->blocks.ema2};
+    if (st->count != l->arrays * l->params.count)
         return ebb_fail(l->ctx, EBB_E_FORMAT, "%s has %d tensors, but its recipe makes %d", st->path,
-                        st->count, EBB_CHECKPOINT_ARRAYS * l->params.count);
-    for (int i = 0; i < EBB_CHECKPOINT_ARRAYS; i++)
+                        st->count, l->arrays * l->params.count);
+    for (int i = 0; i < l->arrays; i++)
         EBB_TRY(ebb_params_read(l->ctx, &l->params, st, PREFIX[i], blocks[i]));
     return EBB_OK;
 }

@@ -9,7 +9,7 @@
 /* What a run carries from step to step beside the learner's blocks. */
 typedef struct ebb_progress { int64_t step; double loss_mean; } ebb_progress;
 
-#define EBB_CHECKPOINT_ARRAYS 4
+#define EBB_CHECKPOINT_ARRAYS EBB_BLOCKS_MAX
 /* stage: params.length floats of scratch. */
 ebb_status ebb_checkpoint_save(ebb_learner *learner, const char *path, const ebb_progress *progress,
                                float *stage);

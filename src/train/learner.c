@@ -7,15 +7,17 @@
 static ebb_status make_blocks(ebb_context *ctx, bool measure_only, ebb_learner *l)
 {
     size_t length = (size_t)l->params.length;
+    l->arrays = ebb_recipe_has_ema2(l->recipe) ? 5 : 4;
     EBB_TRY(ebb_alloc(ctx, (void **)&l->partial, (size_t)ebb_optim_chunks(l->params.length),
                       sizeof *l->partial, "gradient norm"));
     EBB_TRY(ebb_alloc(ctx, (void **)&l->pictures, (size_t)l->recipe->train_batch, sizeof *l->pictures, "batch"));
     if (measure_only)
         return EBB_OK;
-    EBB_TRY(ebb_alloc(ctx, (void **)&l->blocks.p, 4 * length, sizeof(float), "weights, moments and averages"));
+    EBB_TRY(ebb_alloc(ctx, (void **)&l->blocks.p, (size_t)l->arrays * length, sizeof(float), "weights, moments and averages"));
     l->blocks.m = l->blocks.p + length;
     l->blocks.v = l->blocks.m + length;
     l->blocks.ema = l->blocks.v + length;
+    l->blocks.ema2 = l->arrays > 4 ? l->blocks.ema + length : NULL;
     return EBB_OK;
 }
 
@@ -41,8 +43,8 @@ static void begin(ebb_context *ctx, ebb_learner *l)
 {
     ebb_params_bind(&l->params, l->shards.plan, l->blocks.p);
     ebb_params_init(ctx, &l->params, (uint64_t)l->recipe->train_seed, l->blocks.p);
-    for (int64_t i = 0; i < l->params.length; i++)
-        l->blocks.ema[i] = l->blocks.p[i];
+    for (int64_t i = 0; i < (l->arrays - 3) * l->params.length; i++)
+        l->blocks.ema[i] = l->blocks.p[i % l->params.length];
     ebb_learner_refresh(l);
 }
 
@@ -78,7 +80,7 @@ ebb_learner_bytes ebb_learner_memory(const ebb_learner *l)
 {
     ebb_plan_size plan = ebb_plan_measure(l->shards.plan);
     size_t block = (size_t)l->params.length * sizeof(float), workers = (size_t)l->shards.workers;
-    return (ebb_learner_bytes){.blocks = 4 * block, .gradients = (size_t)l->shards.nbuffers * block,
+    return (ebb_learner_bytes){.blocks = (size_t)l->arrays * block, .gradients = (size_t)l->shards.nbuffers * block,
                                .packed = plan.shared, .values = workers * plan.arena,
                                .scratch = workers * (plan.worker - plan.arena)};
 }

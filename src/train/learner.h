@@ -17,7 +17,8 @@ typedef struct ebb_learner {
     ebb_params params;
     ebb_shards shards;
     ebb_order order;
-    ebb_blocks blocks;           /* p, m, v, ema: params.length each, in one allocation from p */
+    ebb_blocks blocks;           /* params.length each, in one allocation from p */
+    int arrays;                  /* how many: 4, or 5 with a second average */
     double *partial;             /* sums of squares of the chunks */
     uint32_t *pictures;          /* (batch): which the batch of this step holds */
     int64_t step;                /* finished */

@@ -156,6 +156,11 @@ ebb_status ebb_model_save(ebb_model *m, const char *path, float *stage)
     ebb_params_to_file(ctx, &m->params, stage, m->weights);
     ebb_params_rows(&m->params, "", stage, (char *)(rows + count), rows);
     ebb_status status = ebb_model_metadata(ctx, m->recipe, "model", m->step, &metadata);
+    if (status == EBB_OK && m->ema_width > 0) {
+        char width[40];
+        snprintf(width, sizeof width, "%.17g", m->ema_width);
+        json_object_set_new(metadata, "ebb.ema_width", json_string(width));
+    }
     if (status == EBB_OK)
         status = ebb_st_write(ctx, path, rows, m->params.count, metadata);
     json_decref(metadata);

@@ -15,6 +15,7 @@ struct ebb_model {
     const float *weights;        /* (params.length) */
     float *owned;                /* the same, when the model is to free it */
     int64_t step;                /* of the training they are from */
+    double ema_width;            /* of a power function whose average they are; 0: another average */
 };
 
 /* All but the weights, from a complete recipe, which is copied. */

@@ -2,7 +2,7 @@
  * exponential average of the weights.
  *
  * Everything goes in chunks of 64 Ki numbers, whose partial sums are added in order: threads change
- * nothing. The average warms up (keep = min(ema, (1+n)/(10+n))), so that early weights are forgotten.
+ * nothing. How much of the average is kept is ema.c's matter; a second average follows in the same chunk.
  *
  * Packed weights are made after the sweep, by the plan's prepare: written in it, chunk by chunk, they would
  * save one or two readings of the weights from memory, a tenth of what the two move.
@@ -72,6 +72,7 @@ typedef struct sweep_job {
     const float *g;
     int64_t length;
     ebb_adamw h;
+    float new2;                  /* 1 - keep of the second average */
 } sweep_job;
 
 static void sweep_chunk(void *arg, int64_t i, int worker)
@@ -82,12 +83,26 @@ static void sweep_chunk(void *arg, int64_t i, int worker)
     (void)worker;
     job->kernels->adamw_f32(chunk_length(job->length, i), b->p + at, b->m + at, b->v + at, b->ema + at,
                             job->g + at, &job->h);
+    for (size_t k = 0; b->ema2 != NULL && k < chunk_length(job->length, i); k++)
+        b->ema2[at + (int64_t)k] += job->new2 * (b->p[at + (int64_t)k] - b->ema2[at + (int64_t)k]);
+}
+
+bool ebb_recipe_has_ema2(const ebb_recipe *r)
+{
+    return strcmp(r->optim_ema_kind, "power-function") == 0 && r->optim_ema_width2 > 0;
+}
+
+ebb_ema ebb_recipe_ema(const ebb_recipe *r, bool second)
+{
+    return (ebb_ema){.kind = ebb_ema_find(r->optim_ema_kind), .keep = r->optim_ema, .power = r->optim_ema_power,
+                     .half_life = r->optim_ema_half_life, .ramp = r->optim_ema_ramp, .batch = (double)r->train_batch,
+                     .width = second ? r->optim_ema_width2 : r->optim_ema_width};
 }
 
 void ebb_optim_step(ebb_context *ctx, const ebb_recipe *r, int64_t n, const ebb_blocks *blocks,
                     const float *g, double norm, int64_t length)
 {
-    double warm = (1.0 + (double)n) / (10.0 + (double)n);
+    ebb_ema first = ebb_recipe_ema(r, false), second = ebb_recipe_ema(r, true);
     bool clip = r->optim_clip > 0 && norm > r->optim_clip;
     sweep_job job = {.kernels = ctx->kernels, .blocks = *blocks, .g = g, .length = length};
     job.h = (ebb_adamw){
@@ -99,7 +114,9 @@ void ebb_optim_step(ebb_context *ctx, const ebb_recipe *r, int64_t n, const ebb_
         .bias1 = (float)(1.0 / (1.0 - pow(r->optim_beta1, (double)n))),
         .bias2 = (float)(1.0 / (1.0 - pow(r->optim_beta2, (double)n))),
         .grad_scale = (float)(clip ? r->optim_clip / norm : 1.0),
-        .ema_keep = (float)(warm < r->optim_ema ? warm : r->optim_ema),
+        .ema_keep = (float)ebb_ema_keep(&first, (double)n),
     };
+    if (blocks->ema2 != NULL)
+        job.new2 = (float)(1.0 - ebb_ema_keep(&second, (double)n));
     ebb_par_for(ctx->threads, ebb_optim_chunks(length), sweep_chunk, &job);
 }

@@ -3,9 +3,16 @@
 #ifndef EBB_OPTIM_H
 #define EBB_OPTIM_H
 
+#include "train/ema.h"
 #include "train/recipe.h"
 
-typedef struct ebb_blocks { float *p, *m, *v, *ema; } ebb_blocks;
+#define EBB_BLOCKS_MAX 5
+/* ema2: a second average, or NULL. */
+typedef struct ebb_blocks { float *p, *m, *v, *ema, *ema2; } ebb_blocks;
+
+/* The rule of the recipe's average, or of its second one. */
+ebb_ema ebb_recipe_ema(const ebb_recipe *recipe, bool second);
+bool ebb_recipe_has_ema2(const ebb_recipe *recipe);
 
 /* Learning rate of step n (the first is 1) of the recipe's steps. */
 double ebb_optim_lr(const ebb_recipe *recipe, int64_t n);

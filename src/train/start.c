@@ -80,7 +80,7 @@ static ebb_status agree_on_start(ebb_trainer *t, ebb_status mine)
     if (data->labels != NULL)
         pictures = ebb_hash(pictures, data->labels, (size_t)data->n * sizeof *data->labels);
     EBB_TRY(ebb_ranks_same(t->ctx, pictures, "data"));
-    uint64_t weights = ebb_hash((uint64_t)l->step, l->blocks.p, 4 * (size_t)l->params.length * sizeof(float));
+    uint64_t weights = ebb_hash((uint64_t)l->step, l->blocks.p, (size_t)l->arrays * (size_t)l->params.length * sizeof(float));
     return ebb_ranks_same(t->ctx, weights, "checkpoints");
 }
 

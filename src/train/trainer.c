@@ -38,6 +38,27 @@ ebb_status ebb_trainer_save(ebb_trainer *t)
     return ebb_ranks_agree(t->ctx, ebb_rank_first(t->ctx) ? save(t) : EBB_OK);
 }
 
+/* The averages of power functions as models of their own, named by step and width. */
+static ebb_status snapshot(ebb_trainer *t)
+{
+    const ebb_blocks *b = &t->learner.blocks;
+    const float *weights[] = {b->ema, b->ema2};
+    ebb_status status = EBB_OK;
+    for (int i = 0; i < 2 && status == EBB_OK && weights[i] != NULL; i++) {
+        char path[EBB_PATH_MAX], name[64];
+        double width = ebb_recipe_ema(t->recipe, i == 1).width;
+        snprintf(name, sizeof name, "ema-%010lld-%g.safetensors", (long long)t->learner.step, width);
+        EBB_TRY(ebb_trainer_path(t, name, path));
+        t->average->weights = weights[i];
+        t->average->step = t->learner.step;
+        t->average->ema_width = width;
+        status = ebb_model_save(t->average, path, t->learner.shards.buffers);
+        t->average->weights = b->ema;
+        t->average->ema_width = 0;
+    }
+    return status;
+}
+
 static ebb_status write_log(ebb_trainer *t, const ebb_train_report *report)
 {
     char path[EBB_PATH_MAX];
@@ -59,7 +80,7 @@ static ebb_status write_log(ebb_trainer *t, const ebb_train_report *report)
 }
 
 /* What falls due after a step. */
-enum { LOG = 1, GRID = 2, SAVE = 4 };
+enum { LOG = 1, GRID = 2, SAVE = 4, SNAPSHOT = 8 };
 
 static int due_now(const ebb_trainer *t)
 {
@@ -67,7 +88,8 @@ static int due_now(const ebb_trainer *t)
     int64_t step = t->learner.step, last = r->train_steps;
     return (due(step, r->train_log_every, last) ? LOG : 0) |
            (ebb_trainer_has_grid(t) && due(step, r->train_sample_every, last) ? GRID : 0) |
-           (due(step, r->train_save_every, last) ? SAVE : 0);
+           (due(step, r->train_save_every, last) ? SAVE : 0) |
+           (r->train_snapshot_every > 0 && due(step, r->train_snapshot_every, last) ? SNAPSHOT : 0);
 }
 
 static ebb_status write_files(ebb_trainer *t, int what, const ebb_train_report *report)
@@ -76,6 +98,8 @@ static ebb_status write_files(ebb_trainer *t, int what, const ebb_train_report *
         EBB_TRY(write_log(t, report));
     if (what & GRID)
         EBB_TRY(ebb_trainer_grid(t));
+    if (what & SNAPSHOT)
+        EBB_TRY(snapshot(t));
     return what & SAVE ? save(t) : EBB_OK;
 }
 

@@ -90,6 +90,9 @@ ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
     EBB_TRY(check_shard(ctx, r));
     EBB_TRY(check_levels(ctx, r));
     EBB_TRY(check_schedule(ctx, r));
+    if (r->train_snapshot_every > 0 && strcmp(r->optim_ema_kind, "power-function") != 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "train.snapshot_every=%lld keeps averages of power functions: set "
+                        "optim.ema_kind=power-function", (long long)r->train_snapshot_every);
     return check_sampling(ctx, r);
 }
 
