@@ -1,14 +1,11 @@
-/* grid.c: the table of grids, from grids.def, and the plainest of them.
+/* grid.c: the table of grids, from grids.def, and what all of them share: room, ends, checks.
+ *
+ * The grids themselves: grid_chain.c, grid_time.c, grid_sigma.c, grid_budget.c.
  */
 #include "diffusion/grid.h"
 
 #include <math.h>
 #include <string.h>
-
-#define GRID(name, discrete, function, help) \
-    ebb_status function(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out);
-#include "diffusion/grids.def"
-#undef GRID
 
 static const ebb_grid_kind kinds[] = {
 #define GRID(name, discrete, function, help) {name, help, discrete, function},
@@ -49,14 +46,26 @@ void ebb_grid_free(ebb_grid *g)
     *g = (ebb_grid){0};
 }
 
-static ebb_status check(ebb_context *ctx, const char *name, const ebb_grid *g)
+int ebb_grid_points(const ebb_grid_options *o, bool clean)
+{
+    return (clean || o->clean) && !o->keep_last ? o->steps : o->steps + 1;
+}
+
+ebb_level ebb_grid_end(const ebb_process *p, const ebb_grid_options *o)
+{
+    return o->alpha_to_first && p->steps > 0 ? ebb_process_level(p, 0) : (ebb_level){0, 1, 0};
+}
+
+/* The last step may stay where it is: alpha_to_first after timestep 0 (diffusers' PNDM does so). */
+static ebb_status check(ebb_context *ctx, const char *name, const ebb_grid_options *o, const ebb_grid *g)
 {
     for (int k = 0; k <= g->steps; k++) {
         const ebb_level *at = &g->level[k];
         if (!isfinite(at->alpha) || !isfinite(at->sigma) || at->alpha < 0 || at->sigma < 0)
             return ebb_fail(ctx, EBB_E_ARGUMENT, "grid %s: level %d is alpha %g, sigma %g: choose other ends", name, k,
                             at->alpha, at->sigma);
-        if (k > 0 && !(at->sigma * at[-1].alpha < at[-1].sigma * at->alpha) && g->dt == NULL)
+        bool stays = k == g->steps && o->alpha_to_first && k > 0 && at->sigma == at[-1].sigma;
+        if (k > 0 && !stays && !(at->sigma * at[-1].alpha < at[-1].sigma * at->alpha))
             return ebb_fail(ctx, EBB_E_ARGUMENT, "grid %s: level %d is not less noisy than the one before it: "
                             "choose other ends or fewer steps", name, k);
     }
@@ -78,29 +87,8 @@ ebb_status ebb_grid_create(ebb_context *ctx, const ebb_process *p, const char *n
         return ebb_fail(ctx, EBB_E_ARGUMENT, "sampling in %d steps on grid %s: 1 to %d are possible", o->steps, kind->name,
                         kind->discrete ? p->steps : 10000000);
     EBB_TRY(kind->make(ctx, p, o, out));
-    ebb_status status = check(ctx, kind->name, out);
+    ebb_status status = check(ctx, kind->name, o, out);
     if (status != EBB_OK)
         ebb_grid_free(out);
     return status;
-}
-
-/* ---- the plainest ------------------------------------------------------------------------------------------- */
-
-ebb_status ebb_grid_even(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out)
-{
-    int last = p->steps - 1;
-    EBB_TRY(ebb_grid_alloc(ctx, o->steps, false, out));
-    for (int k = 0; k < o->steps; k++)
-        out->level[k] = ebb_process_level(p, o->steps == 1 ? last : rint((double)(o->steps - 1 - k) * last / (o->steps - 1)));
-    out->level[o->steps] = (ebb_level){0, 1, 0};
-    return EBB_OK;
-}
-
-ebb_status ebb_grid_uniform(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out)
-{
-    double from = o->t_start != 0 ? o->t_start : p->end, to = o->t_end != 0 ? o->t_end : p->least_sample;
-    EBB_TRY(ebb_grid_alloc(ctx, o->steps, false, out));
-    for (int k = 0; k <= o->steps; k++)
-        out->level[k] = ebb_process_level(p, k == o->steps ? to : from + k * ((to - from) / o->steps));
-    return EBB_OK;
 }

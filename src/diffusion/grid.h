@@ -5,6 +5,8 @@
 
 #include "diffusion/process.h"
 
+#define EBB_GRID_SECTIONS 32
+
 typedef struct ebb_grid {
     int steps;                   /* K */
     ebb_level *level;            /* (K+1), noisiest first; the last is where the walk ends, often alpha 1, sigma 0 */
@@ -16,8 +18,15 @@ typedef struct ebb_grid_options {
     int steps;
     double t_start, t_end;       /* in continuous time: end .. least_sample */
     double sigma_min, sigma_max, rho;   /* k-sigma, karras and exponential: the process's own; rho 7 */
-    double gamma_min, gamma_max; /* the step lengths of De Bortoli's chain */
+    double gamma_min, gamma_max; /* the step lengths of De Bortoli's chain: grid_time.c */
     int offset;                  /* leading: added to each timestep */
+    int m;                       /* edm-iddpm: 1000 */
+    double c1, c2;               /* edm-iddpm: 1e-3, 8e-3 */
+    double data_var;             /* budget: variance of the data: 0.25 */
+    int candidates;              /* budget: levels to choose from; 0: 500, or all timesteps of a chain up to 1000 */
+    bool small;                  /* budget: for the posterior's variance; else for the larger one */
+    int sections[EBB_GRID_SECTIONS], section_count; /* sections: timesteps of each part of the chain; they add up to steps */
+    bool clean;                  /* uniform, quadratic, logsnr: end in a clean level, after as many others as steps */
     bool keep_last;              /* do not end in a clean level (alpha 1, sigma 0) but at the last noisy one */
     bool alpha_to_first;         /* chains: end at alpha_bar of timestep 0 (diffusers' set_alpha_to_one=False) */
 } ebb_grid_options;
@@ -33,6 +42,18 @@ const ebb_grid_kind *ebb_grid_at(int i);                    /* NULL: past the en
 ebb_status ebb_grid_create(ebb_context *ctx, const ebb_process *p, const char *name, const ebb_grid_options *o,
                            ebb_grid *out);
 void ebb_grid_free(ebb_grid *g);
+/* ---- for the makers of grids ------------------------------------------------------------------------------- */
+/* Noisy levels: as many as steps where the grid ends in a level of its own (by its nature, clean, unless options say
+ * otherwise), or one more. */
+int ebb_grid_points(const ebb_grid_options *o, bool clean);
+/* That last level: clean, or alpha_bar of timestep 0. */
+ebb_level ebb_grid_end(const ebb_process *p, const ebb_grid_options *o);
+/* Table 1 of Karras et al. 2022, iDDPM: u (m+1) falls to u[m] = 0. */
+void ebb_grid_iddpm_levels(int m, double c1, double c2, double *u);
+#define GRID(name, discrete, function, help) \
+    ebb_status function(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out);
+#include "diffusion/grids.def"
+#undef GRID
 /* Room for that many steps, all zero. */
 ebb_status ebb_grid_alloc(ebb_context *ctx, int steps, bool dt, ebb_grid *out);
 

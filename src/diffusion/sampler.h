@@ -73,7 +73,8 @@ const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the e
 ebb_sampler_settings ebb_settings_default(void);
 /* "heun" or "edm:churn=40,s_noise=1.003": the sampler and its settings. Unknown names are EBB_E_USAGE with the nearest. */
 ebb_status ebb_sampler_parse(ebb_context *ctx, const char *text, const ebb_sampler **sampler, ebb_sampler_settings *set);
-/* "karras" or "karras:rho=5": the kind of grid and its options ("": NULL and all usual). */
+/* "karras" or "karras:rho=5": the kind of grid and its options ("": NULL and all usual). steps is 0 unless the text says
+ * how many, as sections:counts=10+5+5 does. */
 ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind, ebb_grid_options *options);
 /* Doubles that walk->work must hold. */
 size_t ebb_walk_work(const ebb_sampler *sampler, int64_t n, int64_t count);

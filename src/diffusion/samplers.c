@@ -33,6 +33,13 @@ static const struct { const char *name; size_t offset; enum { REAL, WHOLE, FLAG 
     {"gamma_min", offsetof(ebb_grid_options, gamma_min), REAL},
     {"gamma_max", offsetof(ebb_grid_options, gamma_max), REAL},
     {"offset", offsetof(ebb_grid_options, offset), WHOLE},
+    {"m", offsetof(ebb_grid_options, m), WHOLE},
+    {"c1", offsetof(ebb_grid_options, c1), REAL},
+    {"c2", offsetof(ebb_grid_options, c2), REAL},
+    {"data_var", offsetof(ebb_grid_options, data_var), REAL},
+    {"candidates", offsetof(ebb_grid_options, candidates), WHOLE},
+    {"small", offsetof(ebb_grid_options, small), FLAG},
+    {"clean", offsetof(ebb_grid_options, clean), FLAG},
     {"keep_last", offsetof(ebb_grid_options, keep_last), FLAG},
     {"alpha_to_first", offsetof(ebb_grid_options, alpha_to_first), FLAG},
 };
@@ -159,6 +166,29 @@ static ebb_status store_grid(ebb_context *ctx, const char *key, double value, eb
     return unknown(ctx, "option of a grid", key, names, GRID_KEYS);
 }
 
+/* "10+5+5": the one key whose value is a list; it also says how many steps there are. */
+static ebb_status cut_counts(ebb_context *ctx, const char **rest, ebb_grid_options *o)
+{
+    const char *at = *rest + strlen("counts=");
+    o->steps = 0;
+    for (o->section_count = 0;; at++) {
+        char *end;
+        long count = strtol(at, &end, 10);
+        if (end == at || (*end != '+' && *end != ',' && *end != 0) || count < 1 || count > 1000000)
+            return ebb_fail(ctx, EBB_E_ARGUMENT, "grid: %.60s: whole numbers with + between them are needed, as counts=10+5+5",
+                            *rest);
+        if (o->section_count == EBB_GRID_SECTIONS)
+            return ebb_fail(ctx, EBB_E_ARGUMENT, "grid: counts has more than %d sections", EBB_GRID_SECTIONS);
+        o->sections[o->section_count++] = (int)count;
+        o->steps += (int)count;
+        at = end;
+        if (*end != '+')
+            break;
+    }
+    *rest = *at == ',' ? at + 1 : at;
+    return EBB_OK;
+}
+
 ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind, ebb_grid_options *o)
 {
     char name[PART_MAX], key[PART_MAX];
@@ -176,6 +206,10 @@ ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind,
         return unknown(ctx, "grid", name, names, count);
     *kind = ebb_grid_find(name)->name;
     while (*rest != 0) {
+        if (strncmp(rest, "counts=", strlen("counts=")) == 0) {
+            EBB_TRY(cut_counts(ctx, &rest, o));
+            continue;
+        }
         EBB_TRY(cut_setting(ctx, &rest, key, &value));
         EBB_TRY(store_grid(ctx, key, value, o));
     }

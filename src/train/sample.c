@@ -100,6 +100,9 @@ static ebb_status check_sampler(ebb_sampling *s)
     if (!isnan(s->o.eta) && !(s->o.eta >= 0 && s->o.eta <= 1))
         return ebb_fail(s->ctx, EBB_E_ARGUMENT,
                         "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", s->o.eta);
+    /* A grid whose text counts its levels knows best. */
+    if (options.steps > 0)
+        s->o.steps = options.steps;
     options.steps = s->o.steps;
     if (!isnan(s->o.eta))
         s->set.eta = s->o.eta;
