@@ -51,7 +51,8 @@ typedef struct ebb_walk {
     double *mean;                /* (n,count) of the result before the last noise was added; NULL: not wanted */
     int64_t nfe;                 /* evaluations so far */
     int64_t draws;               /* of noise so far */
-    bool stopped;                /* by step or evaluated */
+    bool stopped;                /* by step or evaluated, or by itself for the reason in why */
+    char why[200];               /* what made an adaptive method give up; else empty */
 } ebb_walk;
 
 struct ebb_sampler {
@@ -100,6 +101,9 @@ void ebb_walk_uniform(ebb_walk *w, double *u);
 /* That level for each row, in the walk's own (n) levels, which the next call of a function above with one level for all
  * overwrites; callers may change them. */
 ebb_level *ebb_walk_rows(ebb_walk *w, ebb_level at);
+/* to = alpha' x0 + sigma' eps at that level: the first-order step along the flow, also from alpha 0 and to sigma 0. */
+void ebb_walk_first(const ebb_walk *w, ebb_level at, const double *eps, const double *x0, double *to);
+double ebb_level_lambda(ebb_level at);
 /* After step k. Non-zero: stop. */
 int ebb_walk_step(ebb_walk *w, int64_t k);
 /* Before the last noise is added: x is the mean of the result, where one is wanted. */

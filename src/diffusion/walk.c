@@ -94,6 +94,17 @@ int ebb_walk_step(ebb_walk *w, int64_t k)
     return w->stopped;
 }
 
+void ebb_walk_first(const ebb_walk *w, ebb_level at, const double *eps, const double *x0, double *to)
+{
+    for (int64_t i = 0; i < w->n * w->count; i++)
+        to[i] = at.alpha * x0[i] + at.sigma * eps[i];
+}
+
+double ebb_level_lambda(ebb_level at)
+{
+    return log(at.alpha) - log(at.sigma);
+}
+
 void ebb_walk_keep_mean(ebb_walk *w)
 {
     if (w->mean != NULL)

@@ -43,6 +43,7 @@ struct ebb_sampling {
     atomic_flag calling; /* one thread at a time in progress() */
     atomic_int stopped;
     int64_t done; /* evaluations; under `calling` */
+    char why[200]; /* a sampler gave up; under `calling` */
 };
 
 /* ---- options ---------------------------------------------------------------------------- */
@@ -340,6 +341,17 @@ static void step_uniform(void *self, int64_t draw, double *u)
     }
 }
 
+/* Stops all shards; the first reason counts. */
+static void give_up(ebb_sampling *s, const char *why)
+{
+    while (atomic_flag_test_and_set(&s->calling))
+        ebb_par_yield();
+    if (s->why[0] == 0)
+        snprintf(s->why, sizeof s->why, "%s", why);
+    atomic_store(&s->stopped, 1);
+    atomic_flag_clear(&s->calling);
+}
+
 static void run_shard(void *arg, int64_t shard, int worker)
 {
     ebb_sampling *s = arg;
@@ -375,6 +387,8 @@ static void run_shard(void *arg, int64_t shard, int worker)
     if (s->sampler->run(&walk) == 0)
         for (int64_t d = 0; d < n * s->numbers; d++)
             s->pixels[first * s->numbers + d] = (float)w->x[d];
+    else if (walk.why[0] != 0)
+        give_up(s, walk.why);
 }
 
 ebb_status ebb_sampling_run(ebb_sampling *s, float *pixels)
@@ -384,6 +398,8 @@ ebb_status ebb_sampling_run(ebb_sampling *s, float *pixels)
     ebb_plan_prepare(s->plan);
     ebb_par_teams(s->way.workers, s->way.team, s->way.shards, run_shard, s);
     EBB_TRY(ebb_plan_check(s->plan));
+    if (s->why[0] != 0)
+        return ebb_fail(s->ctx, EBB_E_NUMERIC, "sampler %s: %s", s->sampler->name, s->why);
     if (atomic_load(&s->stopped))
         return ebb_fail(s->ctx, EBB_E_ARGUMENT, "sampling was stopped after %lld of %lld evaluations",
                         (long long)s->done, (long long)evaluations(s));
