@@ -162,8 +162,12 @@ typedef struct ebb_sample_options {
 EBB_API ebb_sample_options ebb_sample_defaults(void);
 /* pixels: (n, height, width, channels) floats in [-1, 1], clipped. */
 EBB_API ebb_status ebb_sample(ebb_context *ctx, ebb_model *model, const ebb_sample_options *options, float *pixels);
-/* JSON array of {name, help, default_steps, ...}. */
+/* JSON array of {name, help, default_steps, evaluations (a step; 0: adaptive), grid, chain_grid (usual ones)}. */
 EBB_API ebb_status ebb_sampler_list(ebb_context *ctx, char **json);
+/* What a sampler can be told behind its name: {name, help, default (null: each sampler's own), min, max}. */
+EBB_API ebb_status ebb_setting_list(ebb_context *ctx, char **json);
+/* Kinds of levels to walk through: {name, help, discrete (for chains only)}. */
+EBB_API ebb_status ebb_grid_list(ebb_context *ctx, char **json);
 
 /* ---- pictures and arrays ------------------------------------------------------------------- */
 /* round(127.5*(x+1)) clamped to 0..255. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "support/runs.h"
 #include "train/sampling.h"
@@ -98,6 +99,40 @@ static void test_labels(void **state)
     ebb_model_free(m);
 }
 
+/* Each sampler runs on a trained network, makes what it says and the same picture again. */
+static void test_every_sampler(void **state)
+{
+    enum { NUMBERS = SIDE * SIDE };
+    static float one[2 * NUMBERS], again[2 * NUMBERS];
+    (void)state;
+    char *text;
+    json_t *list, *item;
+    size_t i;
+    int made = 0;
+    ok(ctx, ebb_sampler_list(ctx, &text));
+    list = json_loads(text, 0, NULL);
+    ebb_free(text);
+    ebb_model *m = reference_model(ctx);
+    json_array_foreach (list, i, item) {
+        ebb_sample_options o = sampling_options();
+        o.sampler = json_string_value(json_object_get(item, "name"));
+        o.n = 2;
+        o.eta = NAN;
+        ebb_status status = ebb_sample(ctx, m, &o, one);
+        /* Some need what this network lacks, and say so. */
+        if (status == EBB_OK) {
+            ok(ctx, ebb_sample(ctx, m, &o, again));
+            assert_memory_equal(one, again, sizeof one);
+            made++;
+        } else {
+            assert_int_equal(status, EBB_E_ARGUMENT);
+        }
+    }
+    assert_true(made >= (int)json_array_size(list) * 2 / 3);
+    json_decref(list);
+    ebb_model_free(m);
+}
+
 static int count_calls(void *user, int64_t done, int64_t total)
 {
     int64_t *seen = user;
@@ -168,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_every_sampler),
         cmocka_unit_test(test_allocates_nothing),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_progress),

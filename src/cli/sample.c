@@ -12,7 +12,7 @@
 #include "cli/cli.h"
 
 static struct {
-    char *out, *class, *sampler, *seed, *precision;
+    char *out, *class, *sampler, *grid, *seed, *precision;
     long long n, first;
     int steps, columns;
     double guidance, eta;
@@ -22,12 +22,15 @@ static const struct poptOption options[] = {
     {"out", 'o', POPT_ARG_STRING, &given.out, 0, "a grid (.png), or uint8 (N,H,W,C) (.npy)", "FILE"},
     {"number", 'n', POPT_ARG_LONGLONG, &given.n, 0, "pictures (default 16, or 8 a class)", "N"},
     {"class", 0, POPT_ARG_STRING, &given.class, 0, "draw this class, or the same number of each", "K|all"},
-    {"sampler", 0, POPT_ARG_STRING, &given.sampler, 0, "the method, see below", "S"},
-    {"steps", 0, POPT_ARG_INT, &given.steps, 0, "network evaluations a picture (default: the model's)",
+    {"sampler", 0, POPT_ARG_STRING, &given.sampler, 0, "the method and its settings, see below: NAME[:key=value,...]", "S"},
+    {"grid", 0, POPT_ARG_STRING, &given.grid, 0, "levels that it walks through, see below: KIND[:key=value,...]", "G"},
+    {"steps", 0, POPT_ARG_INT, &given.steps, 0, "steps of the sampler (default: the model's, or the sampler's own)",
      "N"},
     {"guidance", 0, POPT_ARG_DOUBLE, &given.guidance, 0,
-     "classifier-free guidance weight w of Ho & Salimans (default: the model's)", "G"},
-    {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "ddim: noise, 0 none to 1 ancestral (default: the model's)", "E"},
+     "weight w: eps = (1+w) eps_class - w eps_all (Ho & Salimans; default: the model's). w = gamma where the score is "
+     "-gamma s + (1+gamma) s_class; 1+w = gamma where it is (1-gamma) s + gamma s_class, and = guidance_scale of diffusers",
+     "W"},
+    {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "noise of samplers that can choose: 0 none to 1 ancestral (default: the model's, or the sampler's own)", "E"},
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise (default 0)", "K"},
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "of activations: f32 or bf16 (default: as trained)", "P"},
     {"first", 0, POPT_ARG_LONGLONG, &given.first, 0, "index of the first picture of the seed (default 0)",
@@ -39,6 +42,8 @@ static const struct poptOption options[] = {
 static void more_help(FILE *out)
 {
     cli_help_list(out, "Samplers (default: the model's)", ebb_sampler_list);
+    cli_help_list(out, "Settings of samplers, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
+    cli_help_list(out, "Grids, as in --grid karras:rho=5 (default: the sampler's own)", ebb_grid_list);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -220,6 +225,8 @@ static int sample(ebb_context *ctx, const cli_line *line)
         status = ebb_model_describe(model, &shape);
     if (given.sampler)
         o.sampler = given.sampler;
+    if (given.grid)
+        o.grid = given.grid;
     o.first = given.first;
     o.precision = given.precision;
     o.steps = given.steps;
@@ -241,7 +248,8 @@ const cli_command cli_sample = {
     .arguments = "MODEL -o FILE.png|FILE.npy",
     .examples =
         "  ebb sample runs/digits/model.safetensors --class all -n 80 -o digits.png\n"
-        "  ebb sample runs/digits/model.safetensors -n 1000 --sampler ddim --steps 50 -o digits.npy\n",
+        "  ebb sample runs/digits/model.safetensors -n 1000 --sampler ddim --steps 50 -o digits.npy\n"
+        "  ebb sample runs/digits/model.safetensors --sampler dpmpp-2m --steps 20 -o digits.png\n",
     .run = run,
     .more_help = more_help,
 };

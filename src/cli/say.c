@@ -90,7 +90,7 @@ void cli_help_list(FILE *out, const char *title, ebb_status (*list)(ebb_context 
     if (json)
         fprintf(out, "\n%s:\n", title);
     json_array_foreach(json, i, item)
-        fprintf(out, "  %-12s %s\n", json_string_value(json_object_get(item, "name")),
+        fprintf(out, "  %-17s %s\n", json_string_value(json_object_get(item, "name")),
                 json_string_value(json_object_get(item, "help")));
     json_decref(json);
     ebb_context_free(ctx);

@@ -419,14 +419,3 @@ ebb_status ebb_sample(ebb_context *ctx, ebb_model *model, const ebb_sample_optio
     ebb_sampling_free(s);
     return status;
 }
-
-ebb_status ebb_sampler_list(ebb_context *ctx, char **json)
-{
-    json_t *list = json_array();
-    for (int i = 0; ebb_sampler_at(i) != NULL; i++) {
-        const ebb_sampler *s = ebb_sampler_at(i);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "name", s->name, "help", s->help,
-                                              "default_steps", s->default_steps, "evaluations", s->evaluations));
-    }
-    return ebb_report_text(ctx, list, json);
-}
