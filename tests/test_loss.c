@@ -52,7 +52,9 @@ typedef struct problem {
     double x0[N * NUMBERS_MAX], noise[N * NUMBERS_MAX], probe[N * NUMBERS_MAX], exact[N * NUMBERS_MAX];
     ebb_graph *g, *eval;
     oracle *o, *eo;
-    ebb_value value[VALUES_MAX], out;
+    ebb_value value[VALUES_MAX], out, variance;
+    double row[4][N];                            /* of the bound: log_low, log_high, mean_f, decoded */
+    ebb_process process;
     double *param[VALUES_MAX];
 } problem;
 
@@ -96,6 +98,9 @@ static void set_inputs(problem *p)
     }
     for (int k = 0; k < 9; k++)
         set(p->o, p->g, names[k], row[k]);
+    const char *const bound[] = {"log_low", "log_high", "mean_f", "decoded"};
+    for (int k = 0; k < 4; k++)
+        set(p->o, p->g, bound[k], p->row[k]);
     set(p->eo, p->eval, "t", row[2]);
     set(p->o, p->g, "x0", p->x0);
     set(p->o, p->g, "noise", p->noise);
@@ -106,17 +111,25 @@ static void set_inputs(problem *p)
 static problem *make(const ebb_network *net, ebb_prediction prediction, ebb_loss_kind loss, ebb_weighting weighting)
 {
     problem *p = calloc(1, sizeof *p);
-    const ebb_process wanted = {.kind = EBB_PROCESS_VP};
-    ebb_process vp;
-    ok(ebb_process_create(ctx, &wanted, &vp));
+    ebb_process vp = {.kind = loss == EBB_LOSS_BOUND ? EBB_PROCESS_DDPM : EBB_PROCESS_VP};
+    if (loss == EBB_LOSS_BOUND)
+        ok(ebb_schedule_create(ctx, EBB_SCHEDULE_LINEAR, 8, 1e-3, 0.2, &vp.chain));
+    ok(ebb_process_create(ctx, &vp, &vp));
     p->net = *net;
     p->net.prediction = prediction;
+    p->net.learned_variance = loss == EBB_LOSS_BOUND;
     p->objective = (ebb_objective){.loss = loss, .weighting = weighting};
     p->count = (int)ebb_shape_count(ebb_network_shape(net, 1));
     for (int i = 0; i < N; i++) {
-        p->at[i] = ebb_process_level(&vp, i == 0 ? 0.2 : 0.6);
+        p->at[i] = ebb_process_level(&vp, loss == EBB_LOSS_BOUND ? 5 * i : i == 0 ? 0.2 : 0.6);
         double f = coefficients(p, i).eps_f;
         p->weight[i] = ebb_weight(&p->objective, &vp, &p->net, p->at[i].t) * (loss == EBB_LOSS_DENOISING ? f * f : 1);
+    }
+    for (int i = 0; i < N && p->net.learned_variance; i++) {
+        ebb_loss_scales s = ebb_loss_scales_at(&p->objective, &vp, &p->net, p->at[i].t);
+        double numbers[] = {s.log_low, s.log_high, s.mean_f, s.decoded};
+        for (int k = 0; k < 4; k++)
+            p->row[k][i] = numbers[k];
     }
     for (int k = 0; k < N * p->count; k++) {
         p->x0[k] = draw(1, (uint32_t)k, false);
@@ -128,7 +141,7 @@ static problem *make(const ebb_network *net, ebb_prediction prediction, ebb_loss
     ok(ebb_loss_build(p->g, &p->net, &p->objective, N, BATCH, p->value, VALUES_MAX));
     ok(ebb_graph_create(ctx, &p->eval));
     ebb_value x = ebb_input(p->eval, "x", EBB_F32, ebb_network_shape(net, N));
-    p->out = ebb_network_build(p->eval, &p->net, x, ebb_input(p->eval, "t", EBB_F32, EBB_SHAPE(N)), EBB_NONE);
+    p->out = ebb_network_outputs(p->eval, &p->net, x, ebb_input(p->eval, "t", EBB_F32, EBB_SHAPE(N)), EBB_NONE, &p->variance);
     ok(ebb_graph_status(p->eval));
     p->o = oracle_create(p->g);
     p->eo = oracle_create(p->eval);
@@ -140,7 +153,7 @@ static problem *make(const ebb_network *net, ebb_prediction prediction, ebb_loss
     }
     set_params(p);
     set_inputs(p);
-    ebb_process_free(&vp);
+    p->process = vp;
     return p;
 }
 
@@ -148,6 +161,7 @@ static void drop(problem *p)
 {
     oracle_free(p->o);
     oracle_free(p->eo);
+    ebb_process_free(&p->process);
     for (int i = 0; i < p->g->nparams; i++)
         free(p->param[i]);
     ebb_graph_free(p->g);
@@ -255,7 +269,7 @@ static void test_values(void **state)
 {
     (void)state;
     for (int loss = 0; loss < EBB_LOSSES; loss++)
-        for (int prediction = 0; prediction < EBB_PREDICTIONS; prediction++) {
+        for (int prediction = 0; loss != EBB_LOSS_BOUND && prediction < EBB_PREDICTIONS; prediction++) {
             check_value(&mlp, prediction, loss, EBB_WEIGHT_SIMPLE);
             check_value(&mlp, prediction, loss, EBB_WEIGHT_MIN_SNR);
         }
@@ -263,6 +277,54 @@ static void test_values(void **state)
     check_value(&unet, EBB_PREDICT_EDM, EBB_LOSS_IMPLICIT, EBB_WEIGHT_EDM);
     check_value(&unet, EBB_PREDICT_EPSILON, EBB_LOSS_SLICED, EBB_WEIGHT_SIMPLE);
     check_value(&unet, EBB_PREDICT_V, EBB_LOSS_IMPLICIT_EXACT, EBB_WEIGHT_SIMPLE);
+}
+
+/* The bound from textbook forms: posterior of x_0 beside that of the network's x_0, or the mass of a grey level. */
+static double plain_bound(problem *p)
+{
+    double f[N * NUMBERS_MAX], eps[N * NUMBERS_MAX], total = 0;
+    evaluate(p, 0, NULL, f, eps);
+    for (int k = 0; k < N * p->count; k++) {
+        int i = k / p->count, t = (int)p->at[i].t;
+        const double *bar = p->process.chain.alpha_bar;
+        double beta = p->process.chain.beta[t], before = t > 0 ? bar[t - 1] : 1, v = oracle_get(p->eo, p->variance)[k];
+        double small = t > 0 ? (1 - before) / (1 - bar[t]) * beta : (1 - bar[0]) / (1 - bar[1]) * p->process.chain.beta[1];
+        double log_var = (v + 1) / 2 * log(beta) + (1 - v) / 2 * log(small), var = exp(log_var);
+        double x = p->at[i].alpha * p->x0[k] + p->at[i].sigma * p->noise[k], guess = (x - p->at[i].sigma * eps[k]) / p->at[i].alpha;
+        double by_x0 = sqrt(before) * beta / (1 - bar[t]), by_x = sqrt(1 - beta) * (1 - before) / (1 - bar[t]);
+        double want = by_x0 * p->x0[k] + by_x * x, have = by_x0 * guess + by_x * x, part;
+        if (t > 0)
+            part = 0.5 * (log_var - log(small) - 1 + small / var + (want - have) * (want - have) / var);
+        else if (p->net.kind == EBB_NET_MLP)
+            part = 0.5 * (log(2 * acos(-1.0)) + log_var + (p->x0[k] - have) * (p->x0[k] - have) / var);
+        else {
+            double side[2];
+            for (int s = 0; s < 2; s++) {
+                double z = (p->x0[k] + (s ? -1.0 : 1.0) / 255 - have) / sqrt(var);
+                side[s] = 0.5 * (1 + tanh(sqrt(2 / acos(-1.0)) * (z + 0.044715 * z * z * z)));
+            }
+            part = -log(fmax(p->x0[k] < -0.999 ? side[0] : p->x0[k] > 0.999 ? 1 - side[1] : side[0] - side[1], 1e-12));
+        }
+        total += part / log(2.0);
+    }
+    return total / (BATCH * p->count);
+}
+
+static void test_bound(void **state)
+{
+    (void)state;
+    static const ebb_prediction kinds[] = {EBB_PREDICT_EPSILON, EBB_PREDICT_V, EBB_PREDICT_X0, EBB_PREDICT_EDM};
+    for (int j = 0; j < 8; j++) {
+        problem *p = make(j % 2 ? &unet : &mlp, kinds[j / 2], EBB_LOSS_BOUND, EBB_WEIGHT_SIMPLE);
+        /* The picture at step 0 has black and white, and the network nearly knows it: both tails count. */
+        p->x0[0] = 1;
+        p->x0[1] = -1;
+        set_inputs(p);
+        double got = loss_of(p), want = plain_bound(p);
+        if (!(fabs(got - want) <= 2e-5 * (1 + fabs(want))))
+            fail_msg("vlb of %s: %.10g instead of %.10g", ebb_prediction_name(p->net.prediction), got, want);
+        drop(p);
+    }
 }
 
 /* ---- gradients --------------------------------------------------------------------------------------------------- */
@@ -307,8 +369,10 @@ static void test_gradients(void **state)
 {
     (void)state;
     for (int loss = 0; loss < EBB_LOSSES; loss++)
-        for (int prediction = 0; prediction < EBB_PREDICTIONS; prediction++)
+        for (int prediction = 0; loss != EBB_LOSS_BOUND && prediction < EBB_PREDICTIONS; prediction++)
             check_gradient(&mlp, prediction, loss);
+    check_gradient(&mlp, EBB_PREDICT_EPSILON, EBB_LOSS_BOUND);
+    check_gradient(&mlp, EBB_PREDICT_V, EBB_LOSS_BOUND);
     check_gradient(&unet, EBB_PREDICT_V, EBB_LOSS_IMPLICIT);
     check_gradient(&unet, EBB_PREDICT_EPSILON, EBB_LOSS_IMPLICIT_EXACT);
     check_gradient(&unet, EBB_PREDICT_EDM, EBB_LOSS_SLICED);
@@ -421,6 +485,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),    cmocka_unit_test(test_gradients), cmocka_unit_test(test_all_signs),
+        cmocka_unit_test(test_bound),
         cmocka_unit_test(test_by_parts),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_lists),
     };
     if (ebb_context_create(NULL, &ctx) != EBB_OK)

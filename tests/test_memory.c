@@ -92,7 +92,7 @@ static void test_evaluation_holds_what_is_announced(void **state)
         ebb_plan_options options = ebb_recipe_plan(copy, way.workers);
         options.team = way.team;
         ok(ctx, ebb_graph_create(ctx, &g));
-        ebb_value eps = ebb_eval_graph(g, &model->net, way.shard);
+        ebb_value eps = ebb_eval_graph(g, &model->net, way.shard, NULL);
         ok(ctx, ebb_plan_create(ctx, g, &eps, 1, &options, &plan));
         ebb_graph_free(g);
         assert_int_equal(ebb_mem_read().bytes - before, total);

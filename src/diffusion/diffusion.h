@@ -28,8 +28,13 @@ typedef struct ebb_network {
     enum { EBB_NET_UNET, EBB_NET_MLP } kind;
     ebb_prediction prediction;
     double sigma_data;           /* edm: standard deviation of the data */
+    bool learned_variance;       /* it has twice as many outputs: behind F the v of field.h's variance */
     union { ebb_unet_config unet; ebb_mlp_config mlp; } u;
 } ebb_network;
+/* F; variance: v beside it, EBB_NONE where it is not learned, may be NULL. */
+ebb_value ebb_network_outputs(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label,
+                              ebb_value *variance);
+/* F alone. */
 ebb_value ebb_network_build(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label);
 /* (n, H, W, C) or (n, D). */
 ebb_shape ebb_network_shape(const ebb_network *net, int64_t n);
@@ -64,6 +69,7 @@ typedef struct ebb_objective {
     ebb_weighting weighting;
     double gamma, k;             /* of min-snr and p2; 0: the usual */
     bool half_sum;               /* half the sum over a picture's numbers instead of their mean */
+    double bound;                /* learned variance: factor of a step's part of the variational bound, which trains it; 0: 1 */
 } ebb_objective;
 
 /* The factor of |eps_hat - eps|^2 at t under a process, for a network of that prediction. For chains t is a step. */
@@ -75,6 +81,10 @@ typedef struct ebb_loss_scales {
     float target_noise, target_x0;   /* F is trained towards target_noise noise + target_x0 x0 */
     float eps_x, eps_f;              /* eps_hat = eps_x x_t + eps_f F */
     float weight;                    /* of a picture */
+    /* For the variational bound of a chain (loss_bound.c). */
+    float log_low, log_high;         /* log variances of a backward step: posterior's (of step 1 at step 0), added */
+    float mean_f;                    /* the mean of a backward step is off by that times F - F* */
+    float decoded;                   /* 1 at step 0, where pictures are decoded, else 0 */
 } ebb_loss_scales;
 ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *process, const ebb_network *net, double t);
 

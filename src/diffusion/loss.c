@@ -74,8 +74,8 @@ ebb_value ebb_loss_eps(const ebb_loss_parts *p, ebb_value x, ebb_value f)
 static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_objective *objective, int64_t n)
 {
     ebb_loss_parts p = {.g = g, .net = net, .objective = objective, .picture = ebb_network_shape(net, n),
-                        .scale = EBB_NONE, .eps_x = EBB_NONE, .eps_f = EBB_NONE};
-    bool of_noise = objective->loss != EBB_LOSS_DENOISING && net->prediction != EBB_PREDICT_EPSILON;
+                        .target = EBB_NONE, .scale = EBB_NONE, .eps_x = EBB_NONE, .eps_f = EBB_NONE};
+    bool of_noise = objective->loss != EBB_LOSS_DENOISING && objective->loss != EBB_LOSS_BOUND && net->prediction != EBB_PREDICT_EPSILON;
     p.x0 = ebb_input(g, "x0", EBB_F32, p.picture);
     p.noise = ebb_input(g, "noise", EBB_F32, p.picture);
     p.signal = ebb_loss_input(&p, "signal");
@@ -89,8 +89,10 @@ static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_o
     ebb_value t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
     ebb_value label = ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
     p.xt = ebb_add(g, ebb_mul(g, p.x0, p.signal), ebb_mul(g, p.noise, p.sigma));
+    if (objective->loss == EBB_LOSS_DENOISING || objective->loss == EBB_LOSS_BOUND)
+        p.target = ebb_loss_target(&p);
     p.in = p.scale == EBB_NONE ? p.xt : ebb_mul(g, p.xt, p.scale);
-    p.f = ebb_network_build(g, net, p.in, t, label);
+    p.f = ebb_network_outputs(g, net, p.in, t, label, &p.v);
     return p;
 }
 
@@ -100,6 +102,10 @@ static ebb_value loss_value(ebb_graph *g, const ebb_network *net, const ebb_obje
     ebb_value loss = table[o->loss].make(&p);
     if (o->weighting != EBB_WEIGHT_SIMPLE || net->prediction == EBB_PREDICT_SCORE)
         loss = ebb_mul(g, loss, ebb_loss_input(&p, "weight"));
+    /* The variance learns by the bound alone, and the bound does not move F. */
+    if (net->learned_variance && o->loss == EBB_LOSS_DENOISING)
+        loss = ebb_add(g, loss, ebb_scale(g, ebb_loss_bound_of(&p, ebb_stop_gradient(g, p.f)),
+                                          (float)(o->bound > 0 ? o->bound : 1.0)));
     double numbers = (double)(ebb_shape_count(p.picture) / n);
     return ebb_scale(g, ebb_sum_all(g, loss), (float)((o->half_sum ? 0.5 : 1.0 / numbers) / (double)batch));
 }
@@ -117,6 +123,9 @@ static ebb_status check(ebb_graph *g, const ebb_network *net, const ebb_objectiv
         return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss implicit-exact: a divergence over %lld numbers is %lld derivatives of "
                         "the network; at most %d are taken: use implicit, which estimates it", (long long)numbers,
                         (long long)numbers, EBB_LOSS_EXACT_MAX);
+    if (net->learned_variance != (o->loss == EBB_LOSS_BOUND) && o->loss != EBB_LOSS_DENOISING)
+        return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss %s %s", table[o->loss].name, net->learned_variance ?
+                        "does not train a variance: use denoising or vlb" : "needs a network that learns its variance");
     return EBB_OK;
 }
 

@@ -7,7 +7,7 @@
  */
 #include "diffusion/loss.h"
 
-static ebb_value target(const ebb_loss_parts *p)
+ebb_value ebb_loss_target(const ebb_loss_parts *p)
 {
     ebb_graph *g = p->g;
     switch (p->net->prediction) {
@@ -24,7 +24,7 @@ static ebb_value target(const ebb_loss_parts *p)
 
 ebb_value ebb_loss_denoising(const ebb_loss_parts *p)
 {
-    return ebb_square(p->g, ebb_sub(p->g, p->f, target(p)));
+    return ebb_square(p->g, ebb_sub(p->g, p->f, p->target));
 }
 
 ebb_value ebb_loss_explicit(const ebb_loss_parts *p)

@@ -70,7 +70,7 @@ double ebb_weight(const ebb_objective *o, const ebb_process *p, const ebb_networ
     double eps_f = ebb_prediction_coefficients(net->prediction, at.alpha, at.sigma, net->sigma_data).eps_f;
     bool own = o->loss == EBB_LOSS_DENOISING && net->prediction != EBB_PREDICT_SCORE;
     switch (o->weighting) {
-    case EBB_WEIGHT_SIMPLE: return own ? 1.0 / squared(eps_f) : 1.0;
+    case EBB_WEIGHT_SIMPLE: return o->loss == EBB_LOSS_BOUND ? 1.0 : own ? 1.0 / squared(eps_f) : 1.0;
     case EBB_WEIGHT_SCORE: return inverse;
     case EBB_WEIGHT_LIKELIHOOD:
     case EBB_WEIGHT_STEP: return inverse * on_score(p, o->weighting, t);
@@ -86,12 +86,27 @@ double ebb_weight(const ebb_objective *o, const ebb_process *p, const ebb_networ
     }
 }
 
+/* q(x_(t-1) | x_t, x_0) has variance added sigma_(t-1)^2/sigma_t^2 and the factor added alpha_(t-1)/sigma_t^2 of x_0. */
+static void bound_at(const ebb_process *p, double t, double x0_f, ebb_loss_scales *s)
+{
+    double from = t >= 1 ? t : 1;
+    ebb_level at = ebb_process_level(p, t), of = ebb_process_level(p, from), before = ebb_process_level(p, from - 1);
+    double alpha_before = t >= 1 ? before.alpha : 1.0;
+    s->log_high = (float)log(step_variance(p, t));
+    s->log_low = (float)log(step_variance(p, from) * squared(before.sigma / of.sigma));
+    s->mean_f = (float)(step_variance(p, t) * alpha_before / squared(at.sigma) * x0_f);
+    s->decoded = t >= 1 ? 0.0f : 1.0f;
+}
+
 ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *process, const ebb_network *net, double t)
 {
     ebb_level at = ebb_process_level(process, t);
     ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at.alpha, at.sigma, net->sigma_data);
-    double of_f = o->loss == EBB_LOSS_DENOISING ? squared(c.eps_f) : 1.0;
-    return (ebb_loss_scales){.in = (float)c.in, .target_noise = (float)c.noise, .target_x0 = (float)c.x0,
+    double of_f = o->loss == EBB_LOSS_BOUND ? 1.0 : o->loss == EBB_LOSS_DENOISING ? squared(c.eps_f) : 1.0;
+    ebb_loss_scales s = {.in = (float)c.in, .target_noise = (float)c.noise, .target_x0 = (float)c.x0,
                              .eps_x = (float)c.eps_x, .eps_f = (float)c.eps_f,
-                             .weight = (float)(ebb_weight(o, process, net, t) * of_f)};
+                         .weight = (float)(ebb_weight(o, process, net, t) * of_f)};
+    if (net->learned_variance && process->steps > 1)
+        bound_at(process, t, c.x0_f, &s);
+    return s;
 }

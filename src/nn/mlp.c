@@ -32,5 +32,5 @@ ebb_value ebb_nn_mlp(ebb_graph *g, const ebb_mlp_config *c, ebb_value x, ebb_val
         h = ebb_silu(g, ebb_add(g, ebb_nn_linear(g, "linear", h, c->width, 1.0f), shift));
         ebb_scope_pop(g, scope);
     }
-    return ebb_nn_linear(g, "linear_out", h, c->inputs, 0.0f);
+    return ebb_nn_linear(g, "linear_out", h, c->outputs > 0 ? c->outputs : c->inputs, 0.0f);
 }

@@ -39,6 +39,7 @@ ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int class
 #define EBB_UNET_LEVELS_MAX 8
 typedef struct ebb_unet_config {
     int channels;                          /* of the picture, in and out */
+    int outputs;                           /* channels out; 0: as many as in */
     int size_h, size_w;
     int base;                              /* width of the first level */
     int levels;
@@ -50,17 +51,18 @@ typedef struct ebb_unet_config {
     int classes;                           /* 0: none; else an embedding with one more row, "no class" */
 } ebb_unet_config;
 /* x (N,H,W,channels), t (N) f32 timesteps, label (N) i32 in [0, classes] (classes = none) or EBB_NONE
- * -> (N,H,W,channels). A size that cannot be halved levels-1 times is EBB_E_SHAPE: which level, what fits. */
+ * -> (N,H,W,outputs). A size that cannot be halved levels-1 times is EBB_E_SHAPE: which level, what fits. */
 ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *config, ebb_value x, ebb_value t, ebb_value label);
 
 /* ---- MLP (mlp.c): time-conditioned, for 2-D targets and small vectors ------------------------------- */
 typedef struct ebb_mlp_config {
     int inputs;                            /* D */
+    int outputs;                           /* 0: D */
     int width, depth;                      /* hidden layers */
     int time_dim;                          /* of the time embedding: even, at least 4 */
     int classes;                           /* as in the U-Net */
 } ebb_mlp_config;
-/* x (N,D), t (N), label as above -> (N,D). */
+/* x (N,D), t (N), label as above -> (N,outputs). */
 ebb_value ebb_nn_mlp(ebb_graph *g, const ebb_mlp_config *config, ebb_value x, ebb_value t, ebb_value label);
 
 #endif

@@ -205,7 +205,7 @@ ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_v
     x = middle(&u, x);
     x = way_up(&u, x);
     x = ebb_silu(g, norm(&u, "conv_norm_out", x));
-    x = ebb_nn_conv(g, "conv_out", x, c->channels, 3, 1, 0.0f);
+    x = ebb_nn_conv(g, "conv_out", x, c->outputs > 0 ? c->outputs : c->channels, 3, 1, 0.0f);
     ebb_free(u.skip);
     return x;
 }

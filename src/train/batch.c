@@ -54,6 +54,9 @@ ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_proc
     if (strcmp(r->loss_kind, "explicit") == 0 && (strcmp(r->data_kind, "target") != 0 || r->net_classes > 0))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.kind=explicit needs a law whose score is known, and no classes: "
                         "data.kind=target net.classes=0");
+    if (strcmp(r->net_variance, "learned") == 0 && p->steps < 2)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.variance=learned is of the steps of a chain: process.kind ddpm or smld with "
+                        "at least 2, not %s", r->process_kind);
     if (by_likelihood(r) && (strcmp(r->loss_weighting, "likelihood") != 0 || p->steps > 0 ||
                              !isfinite(ebb_process_lambda(p, p->end))))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.times=likelihood draws by importance for loss.weighting=likelihood, over a "
@@ -125,6 +128,10 @@ static void fill_scales(const ebb_learner *l, const ebb_shard_inputs *in, double
     put(in->target_x0, k, s.target_x0);
     put(in->eps_x, k, s.eps_x);
     put(in->eps_f, k, s.eps_f);
+    put(in->log_low, k, s.log_low);
+    put(in->log_high, k, s.log_high);
+    put(in->mean_f, k, s.mean_f);
+    put(in->decoded, k, s.decoded);
     put(in->weight, k, (float)((double)s.weight / density(l, t)));
 }
 

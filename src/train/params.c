@@ -55,7 +55,7 @@ ebb_status ebb_params_from_network(ebb_context *ctx, const ebb_network *net, ebb
     ebb_graph *g;
     *out = (ebb_params){0};
     EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_eval_graph(g, net, 1);
+    ebb_eval_graph(g, net, 1, NULL);
     ebb_status status = ebb_graph_status(g);
     if (status == EBB_OK)
         status = ebb_params_from_graph(ctx, g, out);

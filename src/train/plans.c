@@ -1,12 +1,12 @@
 /* plans.c: from a network to the plans that training, sampling and reports run or describe. */
 #include "train/plans.h"
 
-ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n)
+ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n, ebb_value *variance)
 {
     ebb_value x = ebb_input(g, "x", EBB_F32, ebb_network_shape(net, n));
     ebb_value t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
     ebb_value label = ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
-    return ebb_network_build(g, net, x, t, label);
+    return ebb_network_outputs(g, net, x, t, label, variance);
 }
 
 ebb_status ebb_eval_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options,
@@ -14,10 +14,11 @@ ebb_status ebb_eval_plan(ebb_context *ctx, const ebb_network *net, int64_t n, co
 {
     ebb_graph *g;
     EBB_TRY(ebb_graph_create(ctx, &g));
-    ebb_value eps = ebb_eval_graph(g, net, n);
+    ebb_value values[2];
+    values[0] = ebb_eval_graph(g, net, n, &values[1]);
     ebb_status status = ebb_graph_status(g);
     if (status == EBB_OK)
-        status = ebb_plan_create(ctx, g, &eps, 1, options, out);
+        status = ebb_plan_create(ctx, g, values, net->learned_variance ? 2 : 1, options, out);
     ebb_graph_free(g);
     return status;
 }

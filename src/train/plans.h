@@ -4,9 +4,9 @@
 
 #include "train/params.h"
 
-/* The evaluation graph of a network at n pictures: inputs x, t and (with classes) label; value eps. */
-ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n);
-/* Its plan. */
+/* The evaluation graph of a network at n pictures: inputs x, t and (with classes) label; F, and as ebb_network_outputs. */
+ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n, ebb_value *variance);
+/* Its plan: output 0 is F, 1 the learned variance. */
 ebb_status ebb_eval_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options,
                          ebb_plan **out);
 /* Of a shard of n pictures of a batch: the loss of that objective, then the gradient of each parameter. */

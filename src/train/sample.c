@@ -21,6 +21,7 @@ typedef struct worker_state {
     struct ebb_sampling *job;
     int worker;
     double *x, *work; /* (shard, numbers), ebb_walk_work */
+    double *variance; /* (shard, numbers): what the network said last; NULL: it has learned none */
     float *noise;     /* (numbers) */
     uint32_t *sample; /* (shard) */
     int32_t *label;   /* (shard) class, or `classes` for none */
@@ -86,6 +87,11 @@ static ebb_status check_label(ebb_context *ctx, const ebb_model *model, const eb
     return EBB_OK;
 }
 
+static const double *last_variance(void *self)
+{
+    return ((const worker_state *)self)->variance;
+}
+
 static ebb_status check_sampler(ebb_sampling *s)
 {
     const ebb_process *process = &s->model->process;
@@ -108,7 +114,9 @@ static ebb_status check_sampler(ebb_sampling *s)
     if (!isnan(s->o.eta))
         s->set.eta = s->o.eta;
     EBB_TRY(ebb_grid_create(s->ctx, process, kind, &options, &s->grid));
-    return ebb_walk_check(s->ctx, &(ebb_walk){.sampler = s->sampler, .process = process, .grid = &s->grid, .set = s->set});
+    ebb_field field = {.variance = s->model->net.learned_variance ? last_variance : NULL};
+    return ebb_walk_check(s->ctx, &(ebb_walk){.sampler = s->sampler, .process = process, .grid = &s->grid, .set = s->set,
+                                              .field = &field});
 }
 
 static ebb_status check_precision(ebb_context *ctx, const ebb_sample_options *o)
@@ -165,7 +173,9 @@ static ebb_status make_buffers(ebb_sampling *s)
 {
     size_t n = (size_t)s->way.shard, x = n * (size_t)s->numbers, work = ebb_walk_work(s->sampler, s->way.shard, s->numbers);
     size_t doubles = (x + 7) / 8 * 8 + (work + 7) / 8 * 8 + ((size_t)s->numbers + 15) / 16 * 8;
-    size_t workers = (size_t)s->way.workers;
+    size_t workers = (size_t)s->way.workers, variance = doubles;
+    if (s->model->net.learned_variance)
+        doubles += (x + 7) / 8 * 8;
     EBB_TRY(ebb_alloc(s->ctx, (void **)&s->state, workers, sizeof *s->state, "sampling workers"));
     EBB_TRY(
         ebb_alloc(s->ctx, (void **)&s->doubles, workers, doubles * sizeof(double), "pictures of the samplers"));
@@ -174,8 +184,8 @@ static ebb_status make_buffers(ebb_sampling *s)
     for (size_t w = 0; w < workers; w++) {
         double *at = s->doubles + w * doubles, *scratch = at + (x + 7) / 8 * 8;
         uint32_t *words = s->words + 2 * w * n;
-        s->state[w] = (worker_state){s, (int)w, at, scratch, (float *)(scratch + (work + 7) / 8 * 8), words,
-                                     (int32_t *)(words + n)};
+        s->state[w] = (worker_state){s, (int)w, at, scratch, doubles > variance ? at + variance : NULL,
+                                     (float *)(scratch + (work + 7) / 8 * 8), words, (int32_t *)(words + n)};
     }
     return EBB_OK;
 }
@@ -277,6 +287,9 @@ static void guided_predict(void *self, const double *x, const ebb_level *at, dou
     const worker_state *w = self;
     double guidance = w->job->o.guidance;
     predict_from(w, x, at, evaluate(w, x, at, w->label), 1 + guidance, 0, eps, x0);
+    /* The variance is that of the class. */
+    for (int64_t d = 0; w->variance != NULL && d < w->job->way.shard * w->job->numbers; d++)
+        w->variance[d] = ((const float *)ebb_plan_output(w->job->plan, w->worker, 1))[d];
     if (guidance != 0)
         predict_from(w, x, at, evaluate(w, x, at, NULL), -guidance, 1, eps, x0);
 }
@@ -363,7 +376,8 @@ static void run_shard(void *arg, int64_t shard, int worker)
         w->sample[i] = (uint32_t)(s->o.first + k);
         w->label[i] = label_of(s, k);
     }
-    ebb_field field = {.n = s->way.shard, .count = s->numbers, .predict = guided_predict, .self = w};
+    ebb_field field = {.n = s->way.shard, .count = s->numbers, .predict = guided_predict, .self = w,
+                       .variance = w->variance != NULL ? last_variance : NULL};
     ebb_walk walk = {
         .sampler = s->sampler,
         .process = &s->model->process,

@@ -190,6 +190,10 @@ static ebb_shard_inputs inputs_of(ebb_shards *s, int worker, int64_t shard)
         .eps_x = ebb_plan_input(plan, worker, "eps_x"),
         .eps_f = ebb_plan_input(plan, worker, "eps_f"),
         .weight = ebb_plan_input(plan, worker, "weight"),
+        .log_low = ebb_plan_input(plan, worker, "log_low"),
+        .log_high = ebb_plan_input(plan, worker, "log_high"),
+        .mean_f = ebb_plan_input(plan, worker, "mean_f"),
+        .decoded = ebb_plan_input(plan, worker, "decoded"),
     };
 }
 

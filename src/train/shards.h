@@ -20,6 +20,7 @@ typedef struct ebb_shard_inputs {
     int32_t *label;              /* (n) */
     float *probe, *exact;        /* (n, numbers) */
     float *in, *target_noise, *target_x0, *eps_x, *eps_f, *weight;   /* (n) */
+    float *log_low, *log_high, *mean_f, *decoded;
 } ebb_shard_inputs;
 typedef void (*ebb_shard_fill)(void *arg, const ebb_shard_inputs *in);
 

@@ -187,6 +187,7 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
     }
     out->prediction = ebb_prediction_find(r->process_prediction);
     out->sigma_data = r->process_sigma_data;
+    out->learned_variance = strcmp(r->net_variance, "learned") == 0;
     return EBB_OK;
 }
 
@@ -194,7 +195,7 @@ void ebb_recipe_objective(const ebb_recipe *r, ebb_objective *out)
 {
     *out = (ebb_objective){.loss = ebb_loss_find(r->loss_kind), .weighting = ebb_weighting_find(r->loss_weighting),
                            .gamma = r->loss_gamma, .k = r->loss_k,
-                           .half_sum = strcmp(r->loss_reduction, "half-sum") == 0};
+                           .half_sum = strcmp(r->loss_reduction, "half-sum") == 0, .bound = r->loss_bound * (double)r->process_steps};
 }
 
 ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process *out)
