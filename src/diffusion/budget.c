@@ -107,10 +107,8 @@ double ebb_gaussian_cost_of(void *self, int s, int t)
     ebb_level from = g->level[t], to = g->level[s];
     double left = ebb_gaussian_left(from, g->variance);
     ebb_between q = ebb_level_between(from, to);
-    if (to.sigma == 0) {
-        double w = g->small ? left : q.added / (to.alpha * to.alpha);
-        return 0.5 * (log(2 * 3.14159265358979323846 * w) + left / w);
-    }
+    if (to.sigma == 0)
+        return 0.5 * (log(2 * 3.14159265358979323846 * q.added) + left / q.added);
     double w = g->small ? q.posterior : q.added;
     return 0.5 * (log(w / q.posterior) - 1 + (q.posterior + q.keep_x0 * q.keep_x0 * left) / w);
 }

@@ -24,7 +24,9 @@ void ebb_budget_path(const ebb_budget *b, int steps, int *node);
 /* The terms for data N(m, variance), a number each, and the exact network: nats a dimension. level[0] is the cleanest. With
  * V = Var(x_0|x_t), the posterior's variance p, its factor c of x_0 and the variance w of the reverse step,
  *   L = (log(w/p) - 1 + (p + c^2 V)/w)/2, and into a clean level (log(2 pi w) + V/w)/2.
- * w is what the process adds from s to t (DDPM's beta), or with `small` p; into a clean level then the best, V. */
+ * w is what the process adds from s to t (DDPM's beta), or with `small` p; into a clean level what it adds in both cases:
+ * with the best there, V, one jump from anywhere would be perfect for Gaussian data, and for no other.
+ */
 typedef struct ebb_gaussian_cost { const ebb_level *level; double variance; bool small; } ebb_gaussian_cost;
 double ebb_gaussian_cost_of(void *self, int s, int t);
 

@@ -15,7 +15,7 @@ typedef struct ebb_chain_posterior {
     double log_variance;         /* its logarithm; at t = 0 that of t = 1 instead of -infinity */
     double variance_large;       /* beta; at t = 0 the posterior's of t = 1 ("fixed large" of public code) */
     double keep_x0, keep_x;      /* mean = keep_x0 x_0 + keep_x x_t */
-    double keep_eps;             /* mean = (x_t - keep_eps eps)/sqrt(1 - beta) */
+    double keep_eps;             /* mean = scale x_t - keep_eps eps */
     double scale;                /* 1/sqrt(1 - beta); infinite, as keep_eps, after zero terminal SNR */
 } ebb_chain_posterior;
 /* 0 <= t < steps. A chain of one step has no t = 1: then t = 0 has beta in its place. */
