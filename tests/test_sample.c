@@ -133,6 +133,27 @@ static void test_every_sampler(void **state)
     ebb_model_free(m);
 }
 
+/* A grid whose text counts its levels settles the steps, unless other steps are asked for. */
+static void test_counted_grid(void **state)
+{
+    enum { NUMBERS = SIDE * SIDE };
+    static float one[2 * NUMBERS], other[2 * NUMBERS];
+    (void)state;
+    ebb_model *m = reference_model(ctx);
+    ebb_sample_options o = sampling_options();
+    o.n = 2;
+    o.grid = "sections:counts=4+3";
+    o.steps = 0;
+    ok(ctx, ebb_sample(ctx, m, &o, one));
+    o.steps = 7;
+    ok(ctx, ebb_sample(ctx, m, &o, other));
+    assert_memory_equal(one, other, sizeof one);
+    o.steps = 8;
+    assert_int_equal(ebb_sample(ctx, m, &o, other), EBB_E_ARGUMENT);
+    assert_non_null(strstr(ebb_message(ctx), "makes 7 steps"));
+    ebb_model_free(m);
+}
+
 static int count_calls(void *user, int64_t done, int64_t total)
 {
     int64_t *seen = user;
@@ -204,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_every_sampler),
+        cmocka_unit_test(test_counted_grid),
         cmocka_unit_test(test_allocates_nothing),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_progress),

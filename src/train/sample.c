@@ -92,7 +92,8 @@ static const double *last_variance(void *self)
     return ((const worker_state *)self)->variance;
 }
 
-static ebb_status check_sampler(ebb_sampling *s)
+/* asked: the steps of the caller, 0 where the recipe decides. */
+static ebb_status check_sampler(ebb_sampling *s, int asked)
 {
     const ebb_process *process = &s->model->process;
     ebb_grid_options options;
@@ -107,7 +108,10 @@ static ebb_status check_sampler(ebb_sampling *s)
     if (!isnan(s->o.eta) && !(s->o.eta >= 0 && s->o.eta <= 1))
         return ebb_fail(s->ctx, EBB_E_ARGUMENT,
                         "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", s->o.eta);
-    /* A grid whose text counts its levels knows best. */
+    /* A grid whose text counts its levels settles the steps. */
+    if (options.steps > 0 && asked > 0 && asked != options.steps)
+        return ebb_fail(s->ctx, EBB_E_ARGUMENT, "the grid %s makes %d steps, but %d are asked for: leave one of them away",
+                        s->o.grid, options.steps, asked);
     if (options.steps > 0)
         s->o.steps = options.steps;
     options.steps = s->o.steps;
@@ -141,12 +145,13 @@ static ebb_status check_options(ebb_sampling *s, const ebb_sample_options *optio
     if (s->o.first < 0 || s->o.n > UINT32_MAX || s->o.first > (int64_t)UINT32_MAX - s->o.n)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "pictures %lld..%lld are outside 0..%lld", (long long)s->o.first,
                         (long long)(s->o.first + s->o.n - 1), (long long)UINT32_MAX - 1);
+    int asked = s->o.steps;
     fill_from_recipe(&s->o, s->model->recipe);
     if (!isfinite(s->o.guidance))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance must be a finite number, as 0 or 1.5");
     EBB_TRY(check_precision(ctx, &s->o));
     EBB_TRY(check_label(ctx, s->model, &s->o));
-    return check_sampler(s);
+    return check_sampler(s, asked);
 }
 
 /* ---- making ----------------------------------------------------------------------------- */
