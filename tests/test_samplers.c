@@ -50,7 +50,7 @@ static ebb_process process_of(ebb_process_kind kind)
 static ebb_grid usual_grid(const ebb_sampler *s, const ebb_process *p, int steps)
 {
     ebb_grid g;
-    ok(ebb_grid_create(ctx, p, p->steps > 0 ? s->chain_grid : s->grid, &(ebb_grid_options){.steps = steps}, &g));
+    ok(ebb_grid_create(ctx, p, ebb_sampler_grid(s, p), &(ebb_grid_options){.steps = steps}, &g));
     return g;
 }
 

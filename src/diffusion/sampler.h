@@ -71,6 +71,9 @@ const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the e
 #include "diffusion/samplers.def"
 #undef SAMPLER
 
+/* The usual grid over that process: grid or chain_grid; "uniform" in t where k-sigma has no bound (flow). */
+const char *ebb_sampler_grid(const ebb_sampler *s, const ebb_process *p);
+
 ebb_sampler_settings ebb_settings_default(void);
 /* "heun" or "edm:churn=40,s_noise=1.003": the sampler and its settings. Unknown names are EBB_E_USAGE with the nearest. */
 ebb_status ebb_sampler_parse(ebb_context *ctx, const char *text, const ebb_sampler **sampler, ebb_sampler_settings *set);

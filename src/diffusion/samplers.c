@@ -58,6 +58,13 @@ const ebb_sampler *ebb_sampler_find(const char *name)
     return NULL;
 }
 
+const char *ebb_sampler_grid(const ebb_sampler *s, const ebb_process *p)
+{
+    if (p->steps > 0)
+        return s->chain_grid;
+    return ebb_process_level(p, p->end).alpha > 0 ? s->grid : "uniform";
+}
+
 ebb_sampler_settings ebb_settings_default(void)
 {
     ebb_sampler_settings set;

@@ -101,7 +101,7 @@ static ebb_status check_sampler(ebb_sampling *s, int asked)
     EBB_TRY(ebb_sampler_parse(s->ctx, s->o.sampler, &s->sampler, &s->set));
     EBB_TRY(ebb_grid_parse(s->ctx, s->o.grid, &kind, &options));
     if (kind == NULL)
-        kind = process->steps > 0 ? s->sampler->chain_grid : s->sampler->grid;
+        kind = ebb_sampler_grid(s->sampler, process);
     if (s->o.steps == 0)
         s->o.steps = process->steps > 0 && s->sampler->default_steps > process->steps ? process->steps
                                                                                        : s->sampler->default_steps;
