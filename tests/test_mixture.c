@@ -140,6 +140,41 @@ static void test_bits(void **state)
     }
 }
 
+/* The bound by importance: times depend on all losses before, which a cut must not lose. */
+static void test_history(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"net.variance=learned", "loss.kind=vlb", "loss.times=history", "process.steps=4",
+                                       "sample.steps=3", "train.steps=16"};
+    for (int threads = 1; threads <= 3; threads += 2) {
+        ebb_context *c = contexts[threads];
+        ebb_recipe *r = tiny(c);
+        ebb_trainer *t;
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+            ok(c, ebb_recipe_set(c, r, keys[i]));
+        const char *name = threads == 1 ? "one" : "three";
+        ok(c, ebb_trainer_create(c, r, in_folder(name), &t));
+        if (threads == 3) {
+            run_steps(c, t, 9);
+            ok(c, ebb_trainer_save(t));
+            ebb_trainer_free(t);
+            ok(c, ebb_trainer_resume(c, in_folder(name), &t));
+        }
+        run_steps(c, t, 16);
+        /* It is in use: ten losses of each time, and no longer all alike. */
+        ebb_history_settle(&t->learner.history);
+        double sum = 0, first = ebb_history_probability(&t->learner.history, 0);
+        for (int k = 0; k < 4; k++)
+            sum += ebb_history_probability(&t->learner.history, k);
+        assert_true(fabs(sum - 1) < 1e-12 && fabs(first - 0.25) > 0.01);
+        ebb_trainer_free(t);
+        ebb_recipe_free(r);
+    }
+    assert_same_file("one", "three", "checkpoint.safetensors");
+    remove_run("one");
+    remove_run("three");
+}
+
 static void test_refusals(void **state)
 {
     static const char *const wrong[][3] = {
@@ -166,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_hutchinson),
         cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_history),
         cmocka_unit_test(test_refusals),
     };
     backend = "own";

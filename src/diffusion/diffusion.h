@@ -69,6 +69,7 @@ typedef struct ebb_objective {
     ebb_weighting weighting;
     double gamma, k;             /* of min-snr and p2; 0: the usual */
     bool half_sum;               /* half the sum over a picture's numbers instead of their mean */
+    bool each;                   /* behind the gradients also the loss of each picture (n), before its weight, count taken out */
     double bound;                /* learned variance: factor of a step's part of the variational bound, which trains it; 0: 1 */
 } ebb_objective;
 
@@ -93,7 +94,7 @@ ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *pr
  *         told t; label (n) i32 when the network has classes; probe (n,...) where ebb_loss_probes; exact (n,...), -sigma times
  *         the true score at x_t, for explicit; and of ebb_loss_scales whichever are needed, (n) each
  * outputs loss = sum of w |.|^2 / (batch*count), and its gradients in all parameters, in order. values: room for nvalues
- *         >= 1 + g->nparams (as it is after the call). */
+ *         >= 1 + g->nparams (as it is after the call), one more for objective->each. */
 ebb_status ebb_loss_build(ebb_graph *g, const ebb_network *net, const ebb_objective *objective, int64_t n, int64_t batch,
                           ebb_value *values, int nvalues);
 /* L_simple (Ho et al. 2020, eq. 14), on noise or whatever the network predicts. */

@@ -96,17 +96,20 @@ static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_o
     return p;
 }
 
-static ebb_value loss_value(ebb_graph *g, const ebb_network *net, const ebb_objective *o, int64_t n, int64_t batch)
+static ebb_value loss_value(ebb_graph *g, const ebb_network *net, const ebb_objective *o, int64_t n, int64_t batch,
+                            ebb_value *each)
 {
     ebb_loss_parts p = parts_of(g, net, o, n);
     ebb_value loss = table[o->loss].make(&p);
-    if (o->weighting != EBB_WEIGHT_SIMPLE || net->prediction == EBB_PREDICT_SCORE)
+    double numbers = (double)(ebb_shape_count(p.picture) / n);
+    if (o->each)
+        *each = ebb_scale(g, ebb_reshape(g, ebb_loss_sum(&p, loss), EBB_SHAPE(n)), (float)(1.0 / numbers));
+    if (o->each || o->weighting != EBB_WEIGHT_SIMPLE || net->prediction == EBB_PREDICT_SCORE)
         loss = ebb_mul(g, loss, ebb_loss_input(&p, "weight"));
     /* The variance learns by the bound alone, and the bound does not move F. */
     if (net->learned_variance && o->loss == EBB_LOSS_DENOISING)
         loss = ebb_add(g, loss, ebb_scale(g, ebb_loss_bound_of(&p, ebb_stop_gradient(g, p.f)),
                                           (float)(o->bound > 0 ? o->bound : 1.0)));
-    double numbers = (double)(ebb_shape_count(p.picture) / n);
     return ebb_scale(g, ebb_sum_all(g, loss), (float)((o->half_sum ? 0.5 : 1.0 / numbers) / (double)batch));
 }
 
@@ -133,11 +136,14 @@ ebb_status ebb_loss_build(ebb_graph *g, const ebb_network *net, const ebb_object
                           ebb_value *values, int nvalues)
 {
     EBB_TRY(check(g, net, objective, n, batch));
-    values[0] = loss_value(g, net, objective, n, batch);
+    ebb_value each = EBB_NONE;
+    values[0] = loss_value(g, net, objective, n, batch, &each);
     EBB_TRY(ebb_graph_status(g));
-    if (nvalues < 1 + g->nparams)
+    if (nvalues < 1 + g->nparams + objective->each)
         return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss: room for %d values, but the loss and the gradients of "
-                        "%d parameters are %d", nvalues, g->nparams, 1 + g->nparams);
+                        "%d parameters are %d", nvalues, g->nparams, 1 + g->nparams + objective->each);
+    if (objective->each)
+        values[1 + g->nparams] = each;
     return ebb_vjp(g, values[0], EBB_NONE, g->params, g->nparams, values + 1);
 }
 

@@ -57,6 +57,8 @@ ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_proc
     if (strcmp(r->net_variance, "learned") == 0 && p->steps < 2)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "net.variance=learned is of the steps of a chain: process.kind ddpm or smld with "
                         "at least 2, not %s", r->process_kind);
+    if (strcmp(r->loss_times, "history") == 0 && strcmp(r->loss_kind, "vlb") != 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.times=history draws by importance for loss.kind=vlb, not %s", r->loss_kind);
     if (by_likelihood(r) && (strcmp(r->loss_weighting, "likelihood") != 0 || p->steps > 0 ||
                              !isfinite(ebb_process_lambda(p, p->end))))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.times=likelihood draws by importance for loss.weighting=likelihood, over a "
@@ -75,6 +77,8 @@ static double way(const ebb_recipe *r, const ebb_process *p)
 static double density(const ebb_learner *l, double t)
 {
     const ebb_process *p = &l->process;
+    if (l->history.steps > 0)
+        return ebb_history_probability(&l->history, (int)t) * p->steps;
     if (!by_likelihood(l->recipe))
         return 1.0;
     double sigma = ebb_process_level(p, t).sigma, span = p->end - least_time(l->recipe, p);
@@ -88,6 +92,8 @@ static double draw_time(const ebb_learner *l, int64_t i)
     ebb_rng_at at = draw(l, EBB_STREAM_TIME, i);
     double least = least_time(r, p);
     float normal[4];
+    if (l->history.steps > 0)
+        return ebb_history_draw(&l->history, ebb_rng_uniform(&at, 0));
     if (log_normal(r, p)) {
         l->ctx->kernels->normal_f32(4, normal, &at);
         double t = ebb_process_time(p, -(r->loss_log_mean + r->loss_log_std * (double)normal[0]));
@@ -193,4 +199,19 @@ void ebb_batch_fill(void *learner, const ebb_shard_inputs *in)
 {
     for (int64_t k = 0; k < in->n; k++)
         fill_one(learner, in, in->first + k, k);
+}
+
+void ebb_batch_times(ebb_learner *l)
+{
+    if (l->history.steps == 0)
+        return;
+    ebb_history_settle(&l->history);
+    for (int64_t i = 0; i < l->recipe->train_batch; i++)
+        l->times[i] = draw_time(l, i);
+}
+
+void ebb_batch_learn(ebb_learner *l)
+{
+    for (int64_t i = 0; l->history.steps > 0 && i < l->recipe->train_batch; i++)
+        ebb_history_add(&l->history, (int)l->times[i], l->shards.each[i]);
 }

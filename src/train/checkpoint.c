@@ -16,6 +16,34 @@ static const char *arithmetic(const ebb_context *ctx)
     return ctx->backend == EBB_BACKEND_ONEDNN ? "onednn" : "own";
 }
 
+/* The history of losses, where there is one, is one more tensor. */
+#define HISTORY "times.history"
+
+static ebb_st_tensor history_row(const ebb_history *h)
+{
+    size_t bytes = (size_t)h->steps * (1 + EBB_HISTORY_KEPT) * sizeof(float);
+    return (ebb_st_tensor){.name = HISTORY, .type = EBB_ST_F32, .rank = 2, .dim = {h->steps, 1 + EBB_HISTORY_KEPT},
+                           .data = h->kept, .bytes = bytes};
+}
+
+static ebb_status read_history(ebb_learner *l, const ebb_safetensors *st)
+{
+    ebb_st_tensor want = history_row(&l->history);
+    const ebb_st_tensor *have = ebb_st_find(st, HISTORY);
+    if (l->history.steps == 0)
+        return EBB_OK;
+    if (have == NULL || have->type != want.type || have->bytes != want.bytes)
+        return ebb_fail(l->ctx, EBB_E_FORMAT, "%s: tensor '" HISTORY "' is missing or of another shape", st->path);
+    memcpy(l->history.kept, have->data, want.bytes);
+    for (int64_t i = 0; i < (int64_t)(want.bytes / sizeof(float)); i++) {
+        float x = l->history.kept[i];
+        bool count = i % (1 + EBB_HISTORY_KEPT) == 0;
+        if (!isfinite(x) || (count && !(x >= 0 && x <= EBB_HISTORY_KEPT && x == (float)(int)x)))
+            return ebb_fail(l->ctx, EBB_E_NUMERIC, "%s: tensor '" HISTORY "' holds what is no history", st->path);
+    }
+    return EBB_OK;
+}
+
 static ebb_status check_arithmetic(ebb_context *ctx, const ebb_safetensors *st)
 {
     const char *was = ebb_st_metadata(st, "ebb.backend");
@@ -46,7 +74,7 @@ static void stage_block(void *arg, int32_t i)
     const staging *s = arg;
     const ebb_learner *l = s->learner;
     const float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema, l->blocks.ema2};
-    if (i % l->params.count == 0)
+    if (i % l->params.count == 0 && i / l->params.count < l->arrays)
         ebb_params_to_file(l->ctx, &l->params, s->stage, blocks[i / l->params.count]);
 }
 
@@ -55,12 +83,14 @@ ebb_status ebb_checkpoint_save(ebb_learner *l, const char *path, const ebb_progr
     int count = l->params.count, total = l->arrays * count;
     ebb_st_tensor *rows;
     json_t *metadata = NULL;
-    EBB_TRY(ebb_alloc(l->ctx, (void **)&rows, (size_t)total, sizeof *rows + EBB_PARAM_NAME_MAX,
+    EBB_TRY(ebb_alloc(l->ctx, (void **)&rows, (size_t)total + 1, sizeof *rows + EBB_PARAM_NAME_MAX,
                       "header of the checkpoint"));
-    char *names = (char *)(rows + total);
+    char *names = (char *)(rows + total + 1);
     for (int i = 0; i < l->arrays; i++)
         ebb_params_rows(&l->params, PREFIX[i], stage, names + (size_t)(i * count) * EBB_PARAM_NAME_MAX,
                         rows + i * count);
+    if (l->history.steps > 0)
+        rows[total++] = history_row(&l->history);
     ebb_status status = make_metadata(l, progress, &metadata);
     if (status == EBB_OK)
         status = ebb_st_write_filled(l->ctx, path, rows, total, metadata, stage_block, &(staging){l, stage});
@@ -91,10 +121,11 @@ ebb_status ebb_checkpoint_about(ebb_context *ctx, const ebb_safetensors *st, ebb
 ebb_status ebb_checkpoint_blocks(ebb_learner *l, const ebb_safetensors *st)
 {
     float *blocks[EBB_CHECKPOINT_ARRAYS] = {l->blocks.p, l->blocks.m, l->blocks.v, l->blocks.ema, l->blocks.ema2};
-    if (st->count != l->arrays * l->params.count)
+    int extra = l->history.steps > 0;
+    if (st->count != l->arrays * l->params.count + extra)
         return ebb_fail(l->ctx, EBB_E_FORMAT, "%s has %d tensors, but its recipe makes %d", st->path,
-                        st->count, l->arrays * l->params.count);
+                        st->count, l->arrays * l->params.count + extra);
     for (int i = 0; i < l->arrays; i++)
         EBB_TRY(ebb_params_read(l->ctx, &l->params, st, PREFIX[i], blocks[i]));
-    return EBB_OK;
+    return read_history(l, st);
 }

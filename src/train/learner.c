@@ -11,6 +11,10 @@ static ebb_status make_blocks(ebb_context *ctx, bool measure_only, ebb_learner *
     EBB_TRY(ebb_alloc(ctx, (void **)&l->partial, (size_t)ebb_optim_chunks(l->params.length),
                       sizeof *l->partial, "gradient norm"));
     EBB_TRY(ebb_alloc(ctx, (void **)&l->pictures, (size_t)l->recipe->train_batch, sizeof *l->pictures, "batch"));
+    if (l->objective.each) {
+        EBB_TRY(ebb_history_create(ctx, l->process.steps, &l->history));
+        EBB_TRY(ebb_alloc(ctx, (void **)&l->times, (size_t)l->recipe->train_batch, sizeof *l->times, "times of the batch"));
+    }
     if (measure_only)
         return EBB_OK;
     EBB_TRY(ebb_alloc(ctx, (void **)&l->blocks.p, (size_t)l->arrays * length, sizeof(float), "weights, moments and averages"));
@@ -92,6 +96,8 @@ void ebb_learner_free(ebb_learner *l)
     ebb_params_free(&l->params);
     ebb_process_free(&l->process);
     ebb_target_free(&l->target);
+    ebb_history_free(&l->history);
+    ebb_free(l->times);
     ebb_free(l->blocks.p);
     ebb_free(l->partial);
     ebb_free(l->pictures);
@@ -111,6 +117,7 @@ ebb_status ebb_learner_step(ebb_learner *l, double *loss, double *norm)
     int64_t batch = l->recipe->train_batch, n = l->step + 1;
     for (int64_t i = 0; i < batch; i++)
         l->pictures[i] = ebb_order_at(&l->order, l->step * batch + i);
+    ebb_batch_times(l);
     EBB_TRY(ebb_shards_run(&l->shards, ebb_batch_fill, l, loss, &gradient));
     *norm = ebb_optim_norm(l->ctx, gradient, l->params.length, l->partial);
     if (!isfinite(*loss) || !isfinite(*norm))
@@ -120,6 +127,7 @@ ebb_status ebb_learner_step(ebb_learner *l, double *loss, double *norm)
                         (long long)n, *loss, *norm, l->recipe->optim_lr);
     ebb_optim_step(l->ctx, l->recipe, n, &l->blocks, gradient, *norm, l->params.length);
     ebb_learner_refresh(l);
+    ebb_batch_learn(l);
     l->step = n;
     return EBB_OK;
 }

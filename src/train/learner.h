@@ -3,6 +3,7 @@
 #ifndef EBB_LEARNER_H
 #define EBB_LEARNER_H
 
+#include "train/history.h"
 #include "train/optim.h"
 #include "train/shards.h"
 
@@ -13,6 +14,8 @@ typedef struct ebb_learner {
     ebb_network net;
     ebb_process process;
     ebb_objective objective;
+    ebb_history history;         /* of loss.times=history; else empty */
+    double *times;               /* (batch): t of each picture of the step; with a history */
     ebb_target target;           /* of loss explicit; else empty */
     ebb_params params;
     ebb_shards shards;
@@ -26,6 +29,9 @@ typedef struct ebb_learner {
 
 /* batch.c: the pictures of a shard, the levels of noise, and what else its loss takes: an ebb_shard_fill of the learner. */
 void ebb_batch_fill(void *learner, const ebb_shard_inputs *in);
+/* The times of the step's pictures by the history, before any is filled; after it, their losses into the history. */
+void ebb_batch_times(ebb_learner *learner);
+void ebb_batch_learn(ebb_learner *learner);
 /* Whether the section loss fits the process. */
 ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *recipe, const ebb_process *process);
 

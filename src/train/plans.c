@@ -28,7 +28,7 @@ ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_obj
 {
     ebb_graph *g;
     ebb_value *outputs;
-    int count = params->count + 1;
+    int count = params->count + 1 + objective->each;
     EBB_TRY(ebb_graph_create(ctx, &g));
     ebb_status status = ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph");
     if (status == EBB_OK)

@@ -42,13 +42,15 @@ static void find_steps(ebb_shards *s)
     }
 }
 
-static ebb_status make_buffers(ebb_context *ctx, bool measure_only, ebb_shards *s)
+static ebb_status make_buffers(ebb_context *ctx, bool measure_only, bool each, ebb_shards *s)
 {
     s->nbuffers = s->workers + log2_up(s->count) + 1;
     if (s->nbuffers > s->count)
         s->nbuffers = (int)s->count;
     s->nodes = s->count + 64;
     EBB_TRY(ebb_alloc(ctx, (void **)&s->loss, (size_t)(s->batch / s->size), sizeof *s->loss, "losses of the shards"));
+    if (each)
+        EBB_TRY(ebb_alloc(ctx, (void **)&s->each, (size_t)s->batch, sizeof *s->each, "losses of the pictures"));
     EBB_TRY(ebb_alloc(ctx, (void **)&s->held, (size_t)s->nbuffers, sizeof *s->held, "gradient buffers"));
     EBB_TRY(ebb_alloc(ctx, (void **)&s->waiting, (size_t)s->nodes * (size_t)s->params->chunks, sizeof *s->waiting,
                       "sum of the gradients"));
@@ -92,7 +94,7 @@ static ebb_status make(ebb_context *ctx, const ebb_network *net, const ebb_objec
     s->workers = s->count < ctx->threads ? (int)s->count : ctx->threads;
     plan.workers = s->workers;
     EBB_TRY(ebb_loss_plan(ctx, net, objective, s->params, s->size, s->batch, &plan, &s->plan));
-    EBB_TRY(make_buffers(ctx, plan.measure_only, s));
+    EBB_TRY(make_buffers(ctx, plan.measure_only, objective->each, s));
     return ebb_exchange_create(ctx, s->params, &s->exchange);
 }
 
@@ -111,6 +113,7 @@ void ebb_shards_free(ebb_shards *s)
     ebb_exchange_free(s->exchange);
     ebb_plan_free(s->plan);
     ebb_free(s->loss);
+    ebb_free(s->each);
     ebb_free(s->held);
     ebb_free(s->waiting);
     ebb_free(s->complete);
@@ -244,6 +247,9 @@ static void run_shard(void *arg, int64_t item, int worker)
         ebb_plan_bind_output(s->plan, worker, i + 1, buffer_at(s, buffer) + s->params->at[i].offset);
     walk(s, shard, buffer, worker);
     s->loss[s->first + shard] = *ebb_plan_output(s->plan, worker, 0);
+    if (s->each != NULL)
+        memcpy(s->each + (s->first + shard) * s->size, ebb_plan_output(s->plan, worker, s->params->count + 1),
+               (size_t)s->size * sizeof *s->each);
 }
 
 static void finish(void *arg, int64_t item, int worker)
@@ -261,6 +267,8 @@ static ebb_status exchange(ebb_shards *s)
     ebb_par_for(1, 1, finish, s);
     EBB_TRY(s->status);
     EBB_TRY(s->ctx->dist->share(s->ctx, s->loss, (size_t)s->count * sizeof *s->loss));
+    if (s->each != NULL)
+        EBB_TRY(s->ctx->dist->share(s->ctx, s->each, (size_t)(s->count * s->size) * sizeof *s->each));
     return ebb_ranks_agree(s->ctx, ebb_plan_check(s->plan));
 }
 

@@ -32,6 +32,7 @@ typedef struct ebb_shards {
     int64_t first, count;        /* this rank's shards are first .. first+count-1 */
     ebb_exchange *exchange;      /* with other ranks, or NULL */
     int workers;
+    float *each;                 /* (batch): loss of each picture, of all ranks; NULL: not asked for (ebb_objective.each) */
     double *loss;                /* (shards of all ranks): share of each in the mean loss of the batch */
     float *buffers;              /* (nbuffers, params->length) gradients */
     int nbuffers;

@@ -195,7 +195,8 @@ void ebb_recipe_objective(const ebb_recipe *r, ebb_objective *out)
 {
     *out = (ebb_objective){.loss = ebb_loss_find(r->loss_kind), .weighting = ebb_weighting_find(r->loss_weighting),
                            .gamma = r->loss_gamma, .k = r->loss_k,
-                           .half_sum = strcmp(r->loss_reduction, "half-sum") == 0, .bound = r->loss_bound * (double)r->process_steps};
+                           .half_sum = strcmp(r->loss_reduction, "half-sum") == 0, .each = strcmp(r->loss_times, "history") == 0,
+                           .bound = r->loss_bound * (double)r->process_steps};
 }
 
 ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process *out)
