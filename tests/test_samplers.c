@@ -185,6 +185,66 @@ static void test_law(void **state)
     ebb_target_free(&t);
 }
 
+/* Whether it aims at the law of the data from the noise of the process: walks at one level do not, nor do correctors that
+ * follow levels without a predictor; and with one their step, by the ratio of two norms, is coarse in three dimensions. */
+static bool aims(const char *name)
+{
+    static const char *const others[] = {"langevin", "mala", "gradient-flow", "annealed-langevin", "corrector",
+                                         "pc", "pc-euler", "pc-ancestral", "pc-flow"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(name, others[i]) == 0)
+            return false;
+    return true;
+}
+
+static void check_moments(const ebb_sampler *s, const ebb_process *p, const double *x, int64_t count)
+{
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (!isfinite(x[i]))
+            fail_msg("%s on %s: not finite", s->name, ebb_process_name(p->kind));
+        sum += x[i];
+        squares += (x[i] - 0.5) * (x[i] - 0.5);
+    }
+    double mean = sum / (double)count, variance = squares / (double)count;
+    /* Its first step from alpha 0 keeps 2 and pushes 1/2: 3/2 x in place of x, whatever the steps. */
+    bool stable = p->kind != EBB_PROCESS_FLOW || strcmp(s->name, "flow-predictor") != 0;
+    if (aims(s->name) && stable && !(fabs(mean - 0.5) < 0.15 && variance > 0.36 * 0.5 && variance < 0.36 * 1.65))
+        fail_msg("%s on %s: mean %g, variance %g; the law has 0.5, 0.36", s->name, ebb_process_name(p->kind), mean, variance);
+}
+
+/* On its usual grid, from the noise of each process, with its usual settings: near the law, by what the row says it costs. */
+static void test_every_process(void **state)
+{
+    (void)state;
+    enum { ROWS = 100, STEPS_MAX = 300 };
+    static double x[ROWS * DIM];
+    ebb_target t = normal_data(DIM, 0.36);
+    ebb_target_field self = {.all = &t, .n = ROWS};
+    ebb_field field = ebb_field_of_target(&self);
+    for (int kind = 0; kind < EBB_PROCESS_COUNT; kind++) {
+        ebb_process p = process_of((ebb_process_kind)kind);
+        for (int which = 0; ebb_sampler_at(which) != NULL; which++) {
+            const ebb_sampler *s = ebb_sampler_at(which);
+            int steps = s->default_steps < STEPS_MAX ? s->default_steps : STEPS_MAX;
+            ebb_grid g = usual_grid(s, &p, steps);
+            walk_start(ctx, &p, 17, NULL, ROWS, DIM, x);
+            walk_job job = {.sampler = s->name, .process = &p, .grid = &g, .target = &t, .n = ROWS, .x = x, .seed = 17};
+            if (!refuses(s, &p, &g, &field)) {
+                ok(walk_run(ctx, &job));
+                check_moments(s, &p, x, ROWS * DIM);
+                int64_t said = (int64_t)s->evaluations * g.steps;
+                if (said > 0 && !(job.nfe >= said - s->evaluations && job.nfe <= said + s->evaluations + 1))
+                    fail_msg("%s on %s: %lld evaluations in %d steps; its row says %d a step", s->name,
+                             ebb_process_name(p.kind), (long long)job.nfe, g.steps, s->evaluations);
+            }
+            ebb_grid_free(&g);
+        }
+        ebb_process_free(&p);
+    }
+    ebb_target_free(&t);
+}
+
 /* ---- clipping ------------------------------------------------------------------------------------------------- */
 
 static void broken_predict(void *self, const double *x, const ebb_level *at, double *eps, double *x0)
@@ -349,7 +409,8 @@ static int free_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_batches), cmocka_unit_test(test_law),           cmocka_unit_test(test_clip),
+        cmocka_unit_test(test_batches), cmocka_unit_test(test_law),           cmocka_unit_test(test_every_process),
+                 cmocka_unit_test(test_clip),
         cmocka_unit_test(test_stop),    cmocka_unit_test(test_table),         cmocka_unit_test(test_sampler_texts),
         cmocka_unit_test(test_grid_texts),
     };

@@ -71,7 +71,8 @@ const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the e
 #include "diffusion/samplers.def"
 #undef SAMPLER
 
-/* The usual grid over that process: grid or chain_grid; "uniform" in t where k-sigma has no bound (flow). */
+/* The usual grid over that process: grid or chain_grid; "uniform" or "even" in t where k-sigma has
+ * no bound (flow, zero terminal SNR), and "karras" in its place where t is sigma itself (edm). */
 const char *ebb_sampler_grid(const ebb_sampler *s, const ebb_process *p);
 
 ebb_sampler_settings ebb_settings_default(void);

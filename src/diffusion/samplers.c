@@ -60,9 +60,11 @@ const ebb_sampler *ebb_sampler_find(const char *name)
 
 const char *ebb_sampler_grid(const ebb_sampler *s, const ebb_process *p)
 {
+    if (ebb_process_level(p, p->end).alpha == 0)
+        return p->steps > 0 ? "even" : "uniform";
     if (p->steps > 0)
         return s->chain_grid;
-    return ebb_process_level(p, p->end).alpha > 0 ? s->grid : "uniform";
+    return p->kind == EBB_PROCESS_EDM && strcmp(s->grid, "uniform") == 0 ? "karras" : s->grid;
 }
 
 ebb_sampler_settings ebb_settings_default(void)
