@@ -184,6 +184,9 @@ EBB_API ebb_status ebb_npy_write_u8(ebb_context *ctx, const char *path, const ui
  * json: which files took part with what factors. */
 EBB_API ebb_status ebb_ema_make(ebb_context *ctx, const char *dir, double width, int64_t step, const char *path, char **json);
 
+/* What the words of a recipe stand for, one object a list: losses, weightings, averages, processes, predictions. */
+EBB_API ebb_status ebb_recipe_lists(ebb_context *ctx, char **json);
+
 /* ---- looking and measuring ----------------------------------------------------------------- */
 /* JSON about a file (model, checkpoint, safetensors, idx, npy) or, for "cpu", about this machine. */
 EBB_API ebb_status ebb_info(ebb_context *ctx, const char *what, char **json);

@@ -481,12 +481,34 @@ static void test_lists(void **state)
     }
 }
 
+/* A chain that ends in noise alone, snr 0: for v and x0 every weighting has a limit, and in between they agree with what
+ * they say of the picture. */
+static void test_no_signal(void **state)
+{
+    (void)state;
+    ebb_process p = {.kind = EBB_PROCESS_DDPM};
+    ok(ebb_schedule_create(ctx, EBB_SCHEDULE_LINEAR, 4, 0.1, 0.5, &p.chain));
+    p.chain.alpha_bar[3] = 0;
+    ok(ebb_process_create(ctx, &p, &p));
+    for (int w = 0; w < EBB_WEIGHTINGS; w++)
+        for (int k = 0; k < 2; k++) {
+            ebb_network net = {.prediction = k ? EBB_PREDICT_V : EBB_PREDICT_X0, .sigma_data = 0.5};
+            ebb_objective o = {.weighting = (ebb_weighting)w};
+            float last = ebb_loss_scales_at(&o, &p, &net, 3).weight;
+            if (w != EBB_WEIGHT_LIKELIHOOD)
+                assert_true(isfinite(last) && last >= 0);
+            if (w == EBB_WEIGHT_X0 || w == EBB_WEIGHT_TRUNCATED || w == EBB_WEIGHT_SNR_PLUS_1)
+                assert_true(fabs(last - 1) < 1e-6);
+        }
+    ebb_process_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),    cmocka_unit_test(test_gradients), cmocka_unit_test(test_all_signs),
         cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_by_parts),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_by_parts),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_no_signal), cmocka_unit_test(test_lists),
     };
     if (ebb_context_create(NULL, &ctx) != EBB_OK)
         return 1;

@@ -1,10 +1,11 @@
 /* recipes.c: ebb recipes: lists the built-in recipes, shows one whole, or lists every key there is. */
 #include "cli/cli.h"
 
-static struct { int keys; } given;
+static struct { int keys, lists; } given;
 
 static const struct poptOption options[] = {
     {"keys", 0, POPT_ARG_NONE, &given.keys, 0, "every key with type, default and meaning", NULL},
+    {"lists", 0, POPT_ARG_NONE, &given.lists, 0, "every process, prediction, loss, weighting and average by name", NULL},
     CLI_COMMON_OPTIONS,
 };
 
@@ -24,7 +25,8 @@ static int show(ebb_context *ctx, const cli_line *line)
     int code = CLI_OK;
     char *text = NULL;
     bool one = line->count > 0;
-    ebb_status status = given.keys ? ebb_recipe_keys(ctx, &text)
+    ebb_status status = given.lists  ? ebb_recipe_lists(ctx, &text)
+                        : given.keys ? ebb_recipe_keys(ctx, &text)
                         : one      ? recipe_text(ctx, line, &text, &code)
                                    : ebb_recipe_list(ctx, &text);
     if (status != EBB_OK)
@@ -34,7 +36,7 @@ static int show(ebb_context *ctx, const cli_line *line)
         return code ? code : CLI_ERROR;
     if (cli_common.json)
         cli_json_print(json);
-    else if (one && !given.keys) {
+    else if (one && !given.keys && !given.lists) {
         json_dumpf(json, stdout, JSON_INDENT(2));
         putchar('\n');
     } else

@@ -36,6 +36,14 @@ ebb_weighting ebb_weighting_find(const char *name)
 
 static double squared(double x) { return x * x; }
 
+/* Where nothing of the picture is left, snr = 0, weights have limits: taken a little before. */
+static ebb_level visible(const ebb_process *p, double t)
+{
+    ebb_level at = ebb_process_level(p, t);
+    at.alpha = fmax(at.alpha, 1e-10 * at.sigma);
+    return at;
+}
+
 /* Of a chain: what the step from t-1 (the clean picture before step 0) to t adds: x_t = a x_(t-1) + sqrt(step) noise. */
 static double step_variance(const ebb_process *p, double t)
 {
@@ -49,7 +57,7 @@ static double step_variance(const ebb_process *p, double t)
 static double vlb_of_chain(const ebb_process *p, double t)
 {
     double from = t >= 1 || p->steps < 2 ? t : 1;
-    ebb_level at = ebb_process_level(p, t), of = ebb_process_level(p, from);
+    ebb_level at = visible(p, t), of = ebb_process_level(p, from);
     ebb_level before = from >= 1 ? ebb_process_level(p, from - 1) : of;
     double variance = step_variance(p, from) * squared(before.sigma / of.sigma);
     double a = t >= 1 ? at.alpha / ebb_process_level(p, t - 1).alpha : at.alpha;
@@ -64,7 +72,7 @@ static double on_score(const ebb_process *p, ebb_weighting kind, double t)
 
 double ebb_weight(const ebb_objective *o, const ebb_process *p, const ebb_network *net, double t)
 {
-    ebb_level at = ebb_process_level(p, t);
+    ebb_level at = visible(p, t);
     double snr = squared(at.alpha / at.sigma), inverse = 1.0 / squared(at.sigma), least = o->gamma > 0 ? o->gamma : 5.0;
     double power = o->gamma > 0 ? o->gamma : 1.0, offset = o->k > 0 ? o->k : 1.0, data = squared(net->sigma_data);
     double eps_f = ebb_prediction_coefficients(net->prediction, at.alpha, at.sigma, net->sigma_data).eps_f;
@@ -102,7 +110,9 @@ ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *pr
 {
     ebb_level at = ebb_process_level(process, t);
     ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at.alpha, at.sigma, net->sigma_data);
-    double of_f = o->loss == EBB_LOSS_BOUND ? 1.0 : o->loss == EBB_LOSS_DENOISING ? squared(c.eps_f) : 1.0;
+    ebb_level seen = visible(process, t);
+    double eps_f = ebb_prediction_coefficients(net->prediction, seen.alpha, seen.sigma, net->sigma_data).eps_f;
+    double of_f = o->loss == EBB_LOSS_DENOISING ? squared(eps_f) : 1.0;
     ebb_loss_scales s = {.in = (float)c.in, .target_noise = (float)c.noise, .target_x0 = (float)c.x0,
                              .eps_x = (float)c.eps_x, .eps_f = (float)c.eps_f,
                          .weight = (float)(ebb_weight(o, process, net, t) * of_f)};

@@ -1,10 +1,12 @@
 /* lists.c: samplers, their settings and grids of levels, as JSON for help and tools.
  *
- * The lists themselves are samplers.def, settings.def and grids.def.
+ * The lists themselves are samplers.def, settings.def and grids.def; then those whose words recipes choose from.
  */
 #include <math.h>
 
 #include "diffusion/sampler.h"
+#include "train/ema.h"
+#include "train/recipe.h"
 #include "train/report.h"
 
 ebb_status ebb_sampler_list(ebb_context *ctx, char **json)
@@ -38,4 +40,34 @@ ebb_status ebb_grid_list(ebb_context *ctx, char **json)
         json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "name", g->name, "help", g->help, "discrete", g->discrete));
     }
     return ebb_report_text(ctx, list, json);
+}
+
+/* ---- what recipes choose from -------------------------------------------------------------------------------- */
+
+/* One row for each i < count; name and help are of i. */
+#define ROWS(json, count, name, help)                                                                     \
+    for (int i = 0; i < (int)(count); i++)                                                                \
+        json_array_append_new(json, json_pack("{s:s, s:s}", "name", name, "help", help))
+
+static const char *prediction_help(int i)
+{
+    static const char *const help[] = {
+#define PREDICTION(id, name, help) help,
+#include "diffusion/predictions.def"
+#undef PREDICTION
+    };
+    return help[i];
+}
+
+ebb_status ebb_recipe_lists(ebb_context *ctx, char **json)
+{
+    json_t *process = json_array(), *prediction = json_array(), *loss = json_array(), *weighting = json_array(),
+           *average = json_array();
+    ROWS(process, EBB_PROCESS_COUNT, ebb_process_name((ebb_process_kind)i), ebb_process_help((ebb_process_kind)i));
+    ROWS(prediction, EBB_PREDICTIONS, ebb_prediction_name((ebb_prediction)i), prediction_help(i));
+    ROWS(loss, EBB_LOSSES, ebb_loss_name((ebb_loss_kind)i), ebb_loss_help((ebb_loss_kind)i));
+    ROWS(weighting, EBB_WEIGHTINGS, ebb_weighting_name((ebb_weighting)i), ebb_weighting_help((ebb_weighting)i));
+    ROWS(average, EBB_EMA_KINDS, ebb_ema_name((ebb_ema_kind)i), ebb_ema_help((ebb_ema_kind)i));
+    return ebb_report_text(ctx, json_pack("{s:o, s:o, s:o, s:o, s:o}", "processes", process, "predictions", prediction,
+                                          "losses", loss, "weightings", weighting, "averages", average), json);
 }
