@@ -361,6 +361,8 @@ static void test_sampler_texts(void **state)
     refused("ddim:eta", EBB_E_USAGE, "key=number");
     refused("ddim:eta=x", EBB_E_ARGUMENT, "a number is needed");
     refused("ddim:eta=0.5x", EBB_E_ARGUMENT, "a number is needed");
+    refused("edm:churn=x", EBB_E_ARGUMENT, "churn: a number is needed");
+    refused("edm:chrun=1", EBB_E_USAGE, "did you mean 'churn'");
     refused("ddim:eta=nan", EBB_E_ARGUMENT, "a number is needed");
     refused("ddim:eta=2", EBB_E_ARGUMENT, "outside 0..1");
     refused("ddim:ete=1", EBB_E_USAGE, "did you mean 'eta'");
