@@ -165,23 +165,35 @@ ebb_status ebb_target_class(ebb_context *ctx, const ebb_target *t, int label, eb
 
 /* ---- one point at a level ------------------------------------------------------------------------------------- */
 
-/* log(w_k N(x)) of part k, and P d to pd (dim). */
-static double part_at(const ebb_target *t, int k, const double *x, double alpha, double sigma, double *pd)
+/* log(w_k N(x)) of part k. */
+static double part_log(const ebb_target *t, int k, const double *x, double alpha, double sigma)
 {
     int n = t->dim;
     const double *mean = t->mean + k * n, *eigen = t->eigen + k * n, *axes = t->axes + k * n * n;
     double log_density = log(t->weight[k]) - 0.5 * n * log(2 * 3.14159265358979323846);
+    for (int a = 0; a < n; a++) {
+        double variance = alpha * alpha * eigen[a] + sigma * sigma, along = 0;
+        for (int i = 0; i < n; i++)
+            along += axes[i * n + a] * (x[i] - alpha * mean[i]);
+        log_density -= 0.5 * (log(variance) + along * along / variance);
+    }
+    return log_density;
+}
+
+/* P_k d_k (dim). */
+static void part_pull(const ebb_target *t, int k, const double *x, double alpha, double sigma, double *pd)
+{
+    int n = t->dim;
+    const double *mean = t->mean + k * n, *eigen = t->eigen + k * n, *axes = t->axes + k * n * n;
     for (int i = 0; i < n; i++)
         pd[i] = 0;
     for (int a = 0; a < n; a++) {
         double variance = alpha * alpha * eigen[a] + sigma * sigma, along = 0;
         for (int i = 0; i < n; i++)
             along += axes[i * n + a] * (x[i] - alpha * mean[i]);
-        log_density -= 0.5 * (log(variance) + along * along / variance);
         for (int i = 0; i < n; i++)
             pd[i] += axes[i * n + a] * along / variance;
     }
-    return log_density;
 }
 
 static void add_precision(const ebb_target *t, int k, double alpha, double sigma, double share, double *jacobian)
@@ -200,12 +212,14 @@ void ebb_target_at(const ebb_target *t, const double *x, double alpha, double si
                    double *jacobian, double *posterior)
 {
     int n = t->dim;
-    double pd[EBB_TARGET_DIM_MAX], own[EBB_TARGET_DIM_MAX], top = -INFINITY, sum = 0;
+    double pd[EBB_TARGET_DIM_MAX], own[EBB_TARGET_DIM_MAX], share[EBB_TARGET_PARTS_MAX], top = -INFINITY, sum = 0;
     double *s = score != NULL ? score : own;
+    for (int k = 0; k < t->parts; k++) {
+        share[k] = part_log(t, k, x, alpha, sigma);
+        top = fmax(top, share[k]);
+    }
     for (int k = 0; k < t->parts; k++)
-        top = fmax(top, part_at(t, k, x, alpha, sigma, pd));
-    for (int k = 0; k < t->parts; k++)
-        sum += exp(part_at(t, k, x, alpha, sigma, pd) - top);
+        sum += share[k] = exp(share[k] - top);
     for (int i = 0; i < n; i++)
         s[i] = 0;
     for (int i = 0; jacobian != NULL && i < n * n; i++)
@@ -213,16 +227,19 @@ void ebb_target_at(const ebb_target *t, const double *x, double alpha, double si
     for (int c = 0; posterior != NULL && c < t->classes; c++)
         posterior[c] = 0;
     for (int k = 0; k < t->parts; k++) {
-        double share = exp(part_at(t, k, x, alpha, sigma, pd) - top) / sum;
-        if (posterior != NULL)
-            posterior[t->label[k]] += share;
-        for (int i = 0; i < n; i++)
-            s[i] -= share * pd[i];
-        if (jacobian == NULL || share == 0)
+        double part = share[k] / sum;
+        if (part == 0)
             continue;
-        add_precision(t, k, alpha, sigma, share, jacobian);
+        part_pull(t, k, x, alpha, sigma, pd);
+        if (posterior != NULL)
+            posterior[t->label[k]] += part;
+        for (int i = 0; i < n; i++)
+            s[i] -= part * pd[i];
+        if (jacobian == NULL)
+            continue;
+        add_precision(t, k, alpha, sigma, part, jacobian);
         for (int i = 0; i < n * n; i++)
-            jacobian[i] += share * pd[i / n] * pd[i % n];
+            jacobian[i] += part * pd[i / n] * pd[i % n];
     }
     for (int i = 0; jacobian != NULL && i < n * n; i++)
         jacobian[i] -= s[i / n] * s[i % n];
