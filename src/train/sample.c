@@ -3,25 +3,21 @@
  * The pictures are cut into shards; a worker takes a shard through the whole trajectory, so that workers
  * meet once at the end. Where there are fewer shards than threads, each worker leads a team of them.
  * Picture i draws its random numbers as sample first + i, and no picture's arithmetic sees another's: it is
- * the same bits alone or in any batch. Own kernels keep that promise at any shard size; oneDNN chooses its
- * kernels by shape, so it always gets shards of one size, padded.
+ * the same bits alone or in any batch.
  */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "train/field.h"
 #include "train/plans.h"
-#include "train/report.h"
 #include "train/sampling.h"
-
-#define SHARD_MAX 8
 
 typedef struct worker_state {
     struct ebb_sampling *job;
-    int worker;
     double *x, *work; /* (shard, numbers), ebb_walk_work */
-    double *variance; /* (shard, numbers): what the network said last; NULL: it has learned none */
+    ebb_model_field field;
     float *noise;     /* (numbers) */
     uint32_t *sample; /* (shard) */
     int32_t *label;   /* (shard) class, or `classes` for none */
@@ -87,11 +83,6 @@ static ebb_status check_label(ebb_context *ctx, const ebb_model *model, const eb
     return EBB_OK;
 }
 
-static const double *last_variance(void *self)
-{
-    return ((const worker_state *)self)->variance;
-}
-
 /* asked: the steps of the caller, 0 where the recipe decides. */
 static ebb_status check_sampler(ebb_sampling *s, int asked)
 {
@@ -118,7 +109,9 @@ static ebb_status check_sampler(ebb_sampling *s, int asked)
     if (!isnan(s->o.eta))
         s->set.eta = s->o.eta;
     EBB_TRY(ebb_grid_create(s->ctx, process, kind, &options, &s->grid));
-    ebb_field field = {.variance = s->model->net.learned_variance ? last_variance : NULL};
+    double any;
+    ebb_model_field of_model = {.variance = s->model->net.learned_variance ? &any : NULL};
+    ebb_field field = ebb_field_of_model(&of_model);
     return ebb_walk_check(s->ctx, &(ebb_walk){.sampler = s->sampler, .process = process, .grid = &s->grid, .set = s->set,
                                               .field = &field});
 }
@@ -156,14 +149,6 @@ static ebb_status check_options(ebb_sampling *s, const ebb_sample_options *optio
 
 /* ---- making ----------------------------------------------------------------------------- */
 
-static void choose_way(ebb_sampling *s)
-{
-    int64_t n = s->o.n, shards = (n + SHARD_MAX - 1) / SHARD_MAX, threads = s->ctx->threads;
-    s->way = ebb_eval_choose(n, SHARD_MAX, s->ctx->threads);
-    if (s->ctx->backend == EBB_BACKEND_ONEDNN)   /* the table of backend/choose.c: only when asked */
-        s->way = (ebb_eval_way){SHARD_MAX, shards, (int)(shards < threads ? shards : threads), 1};
-}
-
 static ebb_status make_plan(ebb_sampling *s)
 {
     ebb_plan_options options = ebb_recipe_plan(s->model->recipe, s->way.workers);
@@ -189,8 +174,11 @@ static ebb_status make_buffers(ebb_sampling *s)
     for (size_t w = 0; w < workers; w++) {
         double *at = s->doubles + w * doubles, *scratch = at + (x + 7) / 8 * 8;
         uint32_t *words = s->words + 2 * w * n;
-        s->state[w] = (worker_state){s, (int)w, at, scratch, doubles > variance ? at + variance : NULL,
-                                     (float *)(scratch + (work + 7) / 8 * 8), words, (int32_t *)(words + n)};
+        int32_t *label = (int32_t *)(words + n);
+        ebb_model_field field = {.model = s->model, .plan = s->plan, .worker = (int)w, .n = s->way.shard, .numbers = s->numbers,
+                                 .label = label, .guidance = s->o.guidance,
+                                 .variance = doubles > variance ? at + variance : NULL};
+        s->state[w] = (worker_state){s, at, scratch, field, (float *)(scratch + (work + 7) / 8 * 8), words, label};
     }
     return EBB_OK;
 }
@@ -198,7 +186,7 @@ static ebb_status make_buffers(ebb_sampling *s)
 static ebb_status make(ebb_sampling *s, const ebb_sample_options *options)
 {
     EBB_TRY(check_options(s, options));
-    choose_way(s);
+    s->way = ebb_field_way(s->ctx, s->o.n);
     EBB_TRY(make_plan(s));
     return make_buffers(s);
 }
@@ -243,61 +231,6 @@ void ebb_sampling_free(ebb_sampling *s)
 }
 
 /* ---- running ---------------------------------------------------------------------------- */
-
-/* One evaluation of the network on in * x; labels NULL: no class for any. */
-static const float *evaluate(const worker_state *w, const double *x, const ebb_level *at, const int32_t *labels)
-{
-    const ebb_sampling *s = w->job;
-    const ebb_network *net = &s->model->net;
-    ebb_plan *plan = s->plan;
-    float *times = ebb_plan_input(plan, w->worker, "t"), *in = ebb_plan_input(plan, w->worker, "x");
-    int32_t *label = ebb_plan_input(plan, w->worker, "label");
-    for (int64_t i = 0; i < s->way.shard; i++) {
-        double scale = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data).in;
-        for (int64_t d = i * s->numbers; d < (i + 1) * s->numbers; d++)
-            in[d] = (float)(scale * x[d]);
-        times[i] = (float)ebb_process_position(&s->model->process, at[i].t);
-        if (label != NULL)
-            label[i] = labels ? labels[i] : (int32_t)s->model->recipe->net_classes;
-    }
-    ebb_plan_run(plan, w->worker);
-    return ebb_plan_output(plan, w->worker, 0);
-}
-
-/* to = x_part x + (f_part of F, or the same of the result in `to`). */
-static void combine(int64_t n, double *to, const double *x, const float *f, double by_x, double by_f, double add)
-{
-    for (int64_t d = 0; d < n; d++)
-        to[d] = by_x * x[d] + by_f * f[d] + (add != 0 ? add * to[d] : 0);
-}
-
-static void predict_from(const worker_state *w, const double *x, const ebb_level *at, const float *f, double weight,
-                         double add, double *eps, double *x0)
-{
-    const ebb_sampling *s = w->job;
-    const ebb_network *net = &s->model->net;
-    for (int64_t i = 0; i < s->way.shard; i++) {
-        ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data);
-        int64_t from = i * s->numbers;
-        if (eps != NULL)
-            combine(s->numbers, eps + from, x + from, f + from, weight * c.eps_x, weight * c.eps_f, add);
-        if (x0 != NULL)
-            combine(s->numbers, x0 + from, x + from, f + from, weight * c.x0_x, weight * c.x0_f, add);
-    }
-}
-
-/* eps = (1+w)*eps_c - w*eps_u (Ho & Salimans 2022, eq. 6), and x_0 the same, which is linear in it. */
-static void guided_predict(void *self, const double *x, const ebb_level *at, double *eps, double *x0)
-{
-    const worker_state *w = self;
-    double guidance = w->job->o.guidance;
-    predict_from(w, x, at, evaluate(w, x, at, w->label), 1 + guidance, 0, eps, x0);
-    /* The variance is that of the class. */
-    for (int64_t d = 0; w->variance != NULL && d < w->job->way.shard * w->job->numbers; d++)
-        w->variance[d] = ((const float *)ebb_plan_output(w->job->plan, w->worker, 1))[d];
-    if (guidance != 0)
-        predict_from(w, x, at, evaluate(w, x, at, NULL), -guidance, 1, eps, x0);
-}
 
 /* Of all shards; adaptive samplers need about as many as they have steps. */
 static int64_t evaluations(const ebb_sampling *s)
@@ -381,8 +314,7 @@ static void run_shard(void *arg, int64_t shard, int worker)
         w->sample[i] = (uint32_t)(s->o.first + k);
         w->label[i] = label_of(s, k);
     }
-    ebb_field field = {.n = s->way.shard, .count = s->numbers, .predict = guided_predict, .self = w,
-                       .variance = w->variance != NULL ? last_variance : NULL};
+    ebb_field field = ebb_field_of_model(&w->field);
     ebb_walk walk = {
         .sampler = s->sampler,
         .process = &s->model->process,
