@@ -82,8 +82,12 @@ static ebb_status decompose(ebb_context *ctx, ebb_target *t)
         for (int i = 0; i < square; i++)
             scratch[i] = t->cov[k * square + i];
         take_apart(t->dim, scratch, eigen, t->axes + k * square);
+        double most = 0;
+        for (int i = 0; i < t->dim; i++)
+            most = fmax(most, fabs(eigen[i]));
         for (int i = 0; i < t->dim; i++) {
-            if (!(eigen[i] > -1e-12) || !isfinite(eigen[i]))
+            /* Below 0 only by rounding. */
+            if (!(eigen[i] >= -1e-12 * most) || !isfinite(eigen[i]))
                 return ebb_fail(ctx, EBB_E_ARGUMENT, "mixture: covariance %d has variance %g along an axis", k, eigen[i]);
             eigen[i] = eigen[i] < 0 ? 0 : eigen[i];
         }

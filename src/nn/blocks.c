@@ -131,6 +131,18 @@ ebb_value ebb_nn_time_embedding(ebb_graph *g, ebb_value t, int64_t dim, bool fli
     return flip_sin_to_cos ? ebb_concat(g, cosine, sine, 1) : ebb_concat(g, sine, cosine, 1);
 }
 
+ebb_value ebb_nn_fourier_embedding(ebb_graph *g, ebb_value t, ebb_value frequency)
+{
+    if (t == EBB_NONE || frequency == EBB_NONE)
+        return EBB_NONE;
+    ebb_shape s = ebb_graph_shape(g, t), f = ebb_graph_shape(g, frequency);
+    if (s.rank != 1 || f.rank != 1)
+        return ebb_graph_fail(g, EBB_E_SHAPE, "Fourier embedding: t has rank %d and frequency %d, not 1 and 1", s.rank, f.rank);
+    ebb_value turns = ebb_mul(g, ebb_reshape(g, t, EBB_SHAPE(s.dim[0], 1)), frequency);
+    ebb_value angle = ebb_scale(g, turns, 6.28318530717958647692f);
+    return ebb_concat(g, ebb_sin(g, angle), ebb_cos(g, angle), 1);
+}
+
 ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
                            int64_t width)
 {

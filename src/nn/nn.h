@@ -30,6 +30,9 @@ ebb_value ebb_nn_embedding(ebb_graph *g, const char *name, ebb_value index, int6
 /* t (N) f32 -> (N, dim): sin and cos of t * exp(-ln(10000) i/(half - shift)), i < half = dim/2; sines
  * first unless flip_sin_to_cos. shift 1 is Ho et al.'s code. */
 ebb_value ebb_nn_time_embedding(ebb_graph *g, ebb_value t, int64_t dim, bool flip_sin_to_cos, float shift);
+/* t (N) f32, frequency (K) -> (N, 2K): sin, then cos of 2 pi frequency t (Tancik et al. 2020); frequencies are drawn from
+ * N(0, scale^2) once and not trained, t is the logarithm of a noise level (Song et al. 2021, NCSN++; scale 16). */
+ebb_value ebb_nn_fourier_embedding(ebb_graph *g, ebb_value t, ebb_value frequency);
 /* What a network is told beside x: silu(L2 silu(L1 [sin, cos](t)) + class) -> (N, width), the time embedding
  * having dim numbers. With classes the table has one more row, the last: "no class". */
 ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
