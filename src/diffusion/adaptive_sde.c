@@ -6,7 +6,9 @@
  *   x' = x + K_1 (Euler),  x'' = x + (K_1 + K_2)/2,  error E = (K_2 - K_1)/2
  *   e^2 = mean over numbers of (E / max(atol, rtol max(|x'|, |x'_before|)))^2
  * x'' is accepted where e <= 1; then h <- min(what is left, safety h e^-exponent). A step that is refused is tried again
- * with fresh noise, as the published code does.
+ * with fresh noise, as the published code does. That favours small noises: where a sample has many numbers e hardly depends
+ * on the draw and nothing shows, but of one or two numbers the law comes out wrong, the more the more is refused (two modes
+ * on a line, of variance .93: 1.15 at tolerances of .02). For points take srk.
  *
  * A sample draws its numbers by the count of its own tries, and one that has arrived is left alone, so that no sample
  * depends on what it is computed with. Draws: one a try.
