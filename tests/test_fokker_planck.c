@@ -1,5 +1,5 @@
 /* test_fokker_planck.c: the solver on a line against marginals that are known, orders of convergence, stationary laws, the
- * gap of Langevin's dynamics and what crosses because of it; exact laws of samplers against each other.
+ * gap of Langevin's dynamics and what crosses because of it, bridges; exact laws of samplers and the theorem about them.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "diffusion/bridge.h"
+#include "diffusion/convergence.h"
 #include "diffusion/fokker_planck.h"
 #include "diffusion/gaussian.h"
 
@@ -251,12 +253,74 @@ static void test_normal_distances(void **state)
     ebb_target_free(&law);
 }
 
+/* Along each of the three terms the bound holds, each term can be the largest, and each pushes the error. */
+static void test_convergence(void **state)
+{
+    static const double ends[] = {0.5, 1, 2, 4, 8}, errors[] = {0, 0.01, 0.1, 0.3, 1};
+    static const int steps[] = {20, 60, 180, 540};
+    static const double laws[][2] = {{0.5, 0.36}, {2, 0.04}, {0, 4}};
+    int largest[3] = {0};
+    (void)state;
+    for (int l = 0; l < 3; l++) {
+        ebb_target law = normal_law(laws[l][0], laws[l][1]);
+        double worst = 0, last = 2;
+        for (int i = 0; i < 5 * 5 * 4; i++) {
+            ebb_convergence row = {.end = ends[i / 20], .error = errors[i / 4 % 5], .steps = steps[i % 4]};
+            ok(ebb_convergence_measure(ctx, &law, &row));
+            largest[row.start > fmax(row.step, row.score) ? 0 : row.step > row.score ? 1 : 2]++;
+            worst = fmax(worst, row.tv / fmin(row.bound, 1));
+            assert_true(row.tv >= 0 && row.tv <= 1 && row.tv <= row.bound);
+        }
+        /* No error of the score, many steps: what is left is the start, which T makes small. */
+        for (int i = 0; l == 0 && i < 3; i++) {
+            ebb_convergence row = {.end = ends[i], .steps = 1500};
+            ok(ebb_convergence_measure(ctx, &law, &row));
+            assert_true(row.tv < last / 2);
+            last = row.tv;
+        }
+        print_message("N(%g, %g): total variation at most %.3f of the bound\n", laws[l][0], laws[l][1], worst);
+        ebb_target_free(&law);
+    }
+    assert_true(largest[0] > 0 && largest[1] > 0 && largest[2] > 0);
+}
+
+/* The drift of the bridge carries its start through its marginals to its end. */
+static void test_bridge(void **state)
+{
+    (void)state;
+    ebb_normal start = {-1, 0.49}, end = {1, 0.09};
+    ebb_target law = normal_law(start.mean, start.var);
+    double sigma = 0.8, error[2];
+    for (int fine = 0; fine < 2; fine++) {
+        ebb_fokker_planck f;
+        int steps = 1000;
+        ok(ebb_fokker_planck_create(ctx, fine ? 801 : 401, -7, 7, &f));
+        f.theta = 0.5;
+        ebb_fokker_planck_start(&f, &law, 1, 0);
+        for (int i = 0; i < steps; i++) {
+            double t = 0.95 * (i + 0.5) / steps;
+            for (int k = 0; k < f.points - 1; k++)
+                f.drift[k] = ebb_bridge_drift(start, end, sigma, t, f.x[k]);
+            ebb_fokker_planck_step(&f, sigma * sigma, 0.95 / steps);
+        }
+        ebb_normal want = ebb_bridge_at(start, end, sigma, 0.95);
+        ebb_target there = normal_law(want.mean, want.var);
+        error[fine] = distance(&f, &there, (ebb_level){0, 1, 0});
+        ebb_target_free(&there);
+        ebb_fokker_planck_free(&f);
+    }
+    print_message("bridge: L1 error %.2e, %.2e: order %.2f\n", error[0], error[1], log2(error[0] / error[1]));
+    assert_true(error[1] < 2e-3 && fabs(log2(error[0] / error[1]) - 2) < 0.2);
+    ebb_target_free(&law);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward), cmocka_unit_test(test_time), cmocka_unit_test(test_reverse),
         cmocka_unit_test(test_stationary), cmocka_unit_test(test_gap_of_normal), cmocka_unit_test(test_crossing),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_sampler_law), cmocka_unit_test(test_normal_distances),
+        cmocka_unit_test(test_convergence), cmocka_unit_test(test_bridge),
     };
     if (ebb_context_create(NULL, &ctx) != EBB_OK)
         return 1;

@@ -86,8 +86,8 @@ static ebb_status decompose(ebb_context *ctx, ebb_target *t)
         for (int i = 0; i < t->dim; i++)
             most = fmax(most, fabs(eigen[i]));
         for (int i = 0; i < t->dim; i++) {
-            /* Below 0 only by rounding. */
-            if (!(eigen[i] >= -1e-12 * most) || !isfinite(eigen[i]))
+            /* Below 0 only by rounding, of numbers of the size of pictures' or of its own. */
+            if (!(eigen[i] >= -1e-12 * fmax(1, most)) || !isfinite(eigen[i]))
                 return ebb_fail(ctx, EBB_E_ARGUMENT, "mixture: covariance %d has variance %g along an axis", k, eigen[i]);
             eigen[i] = eigen[i] < 0 ? 0 : eigen[i];
         }
