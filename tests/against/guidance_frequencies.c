@@ -87,7 +87,8 @@ static void flow(refs *r, const digits *d, double w, const json_t *row, double *
     for (int i = 0; i < QUANTILES; i++)
         x[i] = d->prior * quantile((i + 0.5) / QUANTILES);
     if (ebb_grid_create(r->ctx, &d->process, "logsnr",
-                        &(ebb_grid_options){.steps = FLOW_STEPS, .t_end = d->t_end, .keep_last = true}, &grid) != EBB_OK || ebb_walk_check(r->ctx, &walk) != EBB_OK ||
+                        &(ebb_grid_options){.steps = FLOW_STEPS, .t_end = d->t_end, .keep_last = true}, &grid) != EBB_OK ||
+        ebb_walk_check(r->ctx, &walk) != EBB_OK ||
         ebb_alloc(r->ctx, &work, ebb_walk_work(walk.sampler, QUANTILES, 1), sizeof(double), "a walk") != EBB_OK) {
         refs_fail(r, "%s", ebb_message(r->ctx));
         ebb_grid_free(&grid);
