@@ -169,6 +169,43 @@ EBB_API ebb_status ebb_setting_list(ebb_context *ctx, char **json);
 /* Kinds of levels to walk through: {name, help, discrete (for chains only)}. */
 EBB_API ebb_status ebb_grid_list(ebb_context *ctx, char **json);
 
+/* ---- likelihood ---------------------------------------------------------------------------- */
+typedef struct ebb_nll_options {
+    size_t size;
+    const char *method;          /* "ode": -log p along the probability flow (Song et al. 2021, sec. 4.3); "elbo": the variational
+                                    bound of it (Ho et al. 2020; Kingma et al. 2021); NULL: ode */
+    const char *data;            /* file or folder of pictures (idx, npy, png); NULL: what the model was trained on */
+    const char *labels;          /* of idx and npy, for a conditional model; NULL: none */
+    int unconditional;           /* 1: without classes, though the model has them */
+    int64_t first, n;            /* pictures first .. first+n-1 of the data; n 0: 100, or all if there are fewer */
+    uint64_t seed;               /* of dequantisation, probes, noise and times, each a function of (seed, picture, repeat) */
+    int repeats;                 /* passes whose values are averaged for each picture; 0: 1 */
+    const char *precision;       /* of activations: "f32", "bf16"; NULL: f32 */
+    /* ode */
+    double rtol, atol;           /* of a step; 0: 1e-5 */
+    const char *divergence;      /* "signs", "normal": Hutchinson's estimate by such probes; "exact": one evaluation for each
+                                    number of a picture; NULL: signs */
+    int probes;                  /* of each estimate; 0: 1 */
+    /* elbo */
+    int64_t times;               /* levels drawn for each picture; 0: 100; EBB_TIMES_ALL: each step of a chain once */
+    const char *variance;        /* of a chain's steps: ebb_variance_list; NULL: learned where it is, else beta */
+    const char *decoder;         /* of the last term: ebb_decoder_list; NULL: discrete for pictures of a chain, else density */
+    int each;                    /* 1: the values of each picture are in the result */
+    /* Called now and then from one thread at a time with the part of the work that is done, 0 to 1; non-zero stops. */
+    int (*progress)(void *user, double done);
+    void *user;
+} ebb_nll_options;
+#define EBB_TIMES_ALL (-1)
+/* Negative log-likelihood of data under a model, in bits a number of a picture: that of 8-bit pictures, to which uniform noise
+ * between the levels (x + u)/256 is added where the method needs a density (Theis et al. 2016); of points and of pictures of
+ * floats, that of their density. Results do not depend on threads. JSON: {method, pictures, numbers, bits_per_dim,
+ * standard_error (over pictures), nats (a picture, of the density), offset, ...}; elbo: also the terms. options may be NULL.
+ * EBB_E_ARGUMENT: options out of range, stopped; EBB_E_NUMERIC: an integration that does not get there. */
+EBB_API ebb_status ebb_nll(ebb_context *ctx, ebb_model *model, const ebb_nll_options *options, char **json);
+/* JSON arrays of {name, help}: variances of a chain's steps, and last terms, that bounds can have. */
+EBB_API ebb_status ebb_variance_list(ebb_context *ctx, char **json);
+EBB_API ebb_status ebb_decoder_list(ebb_context *ctx, char **json);
+
 /* ---- pictures and arrays ------------------------------------------------------------------- */
 /* round(127.5*(x+1)) clamped to 0..255. */
 EBB_API void ebb_pixels_to_bytes(const float *pixels, size_t count, uint8_t *bytes);

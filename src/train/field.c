@@ -1,9 +1,12 @@
 /* field.c: a network's outputs as noise and clean picture (diffusion/prediction.c), guided where a class and a weight
- * are given.
+ * are given; and the divergence of its noise: with F = net(in x), eps = eps_x x + eps_f F,
+ *   div eps = eps_x count + eps_f in tr(dF/d(in x)), the trace from products v.(J v).
  *
  * Rows are in double, the network computes in float. No row's arithmetic sees another's.
  */
 #include "train/field.h"
+
+#include <string.h>
 
 /* One evaluation of the network on in * x; labels NULL: no class for any. */
 static const float *evaluate(const ebb_model_field *f, const double *x, const ebb_level *at, const int32_t *labels)
@@ -56,6 +59,41 @@ static void predict(void *self, const double *x, const ebb_level *at, double *ep
         predict_from(f, x, at, evaluate(f, x, at, NULL), -f->guidance, 1, eps, x0);
 }
 
+/* The products v.(J v) of direction k to q (n); exactly: v has a 1 at number k alone. Returns F. */
+static const float *evaluate_along(const ebb_model_field *f, const double *x, const ebb_level *at, int64_t k, double *q)
+{
+    float *probe = ebb_plan_input(f->plan, f->worker, "probe");
+    size_t all = (size_t)(f->n * f->numbers);
+    if (f->probes > 0)
+        memcpy(probe, f->probe + (size_t)k * all, all * sizeof *probe);
+    else
+        memset(probe, 0, all * sizeof *probe);
+    for (int64_t i = 0; f->probes == 0 && i < f->n; i++)
+        probe[i * f->numbers + k] = 1;
+    const float *net = evaluate(f, x, at, f->label), *products = ebb_plan_output(f->plan, f->worker, 1);
+    for (int64_t i = 0; i < f->n; i++)
+        q[i] += (double)products[i];
+    return net;
+}
+
+static void divergence(void *self, const double *x, const ebb_level *at, double *eps, double *div)
+{
+    const ebb_model_field *f = self;
+    const ebb_network *net = &f->model->net;
+    int64_t directions = f->probes > 0 ? f->probes : f->numbers;
+    double share = f->probes > 0 ? 1.0 / f->probes : 1;
+    memset(div, 0, (size_t)f->n * sizeof *div);
+    for (int64_t k = 0; k < directions; k++) {
+        const float *out = evaluate_along(f, x, at, k, div);
+        if (k == 0)
+            predict_from(f, x, at, out, 1, 0, eps, NULL);
+    }
+    for (int64_t i = 0; i < f->n; i++) {
+        ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data);
+        div[i] = c.eps_x * (double)f->numbers + c.eps_f * c.in * share * div[i];
+    }
+}
+
 static const double *last_variance(void *self)
 {
     return ((const ebb_model_field *)self)->variance;
@@ -64,6 +102,7 @@ static const double *last_variance(void *self)
 ebb_field ebb_field_of_model(ebb_model_field *f)
 {
     return (ebb_field){.n = f->n, .count = f->numbers, .predict = predict, .self = f,
+                       .divergence = f->diverges ? divergence : NULL,
                        .variance = f->variance != NULL ? last_variance : NULL};
 }
 
