@@ -32,12 +32,13 @@ void ebb_flow_rates(const ebb_process *p, ebb_level at, double *alpha, double *s
 
 /* ---- what is integrated --------------------------------------------------------------------------------------- */
 
-double ebb_flow_clock(const ebb_process *p, ebb_level at)
+/* The variable of the integration, t or lambda. */
+static double clock_of(const ebb_process *p, ebb_level at)
 {
     return p->steps > 0 ? ebb_level_lambda(at) : at.t;
 }
 
-ebb_level ebb_flow_level(const ebb_process *p, double clock)
+static ebb_level level_of(const ebb_process *p, double clock)
 {
     return p->steps > 0 ? ebb_process_level_sigma(p, exp(-clock)) : ebb_process_level(p, clock);
 }
@@ -56,7 +57,7 @@ static int velocity(void *self, const double *clock, const uint8_t *active, cons
     int64_t n = m->field->n, count = m->field->count;
     (void)active;
     for (int64_t i = 0; i < n; i++)
-        m->at[i] = ebb_flow_level(m->process, clock[i]);
+        m->at[i] = level_of(m->process, clock[i]);
     if (m->walk == NULL)
         m->field->predict(m->field->self, x, m->at, m->eps, m->x0);
     else if (ebb_walk_predict_rows(m->walk, x, m->at, m->eps, m->x0))
@@ -90,7 +91,7 @@ ebb_status ebb_flow_solve(ebb_context *ctx, ebb_flow *f, double from, double to,
     const ebb_process *p = f->process;
     motion m = motion_over(p, f->field, NULL, work);
     ebb_ode ode = {.n = f->field->n, .count = f->field->count, .f = velocity, .self = &m,
-                   .from = ebb_flow_clock(p, ebb_process_level(p, from)), .to = ebb_flow_clock(p, ebb_process_level(p, to)),
+                   .from = clock_of(p, ebb_process_level(p, from)), .to = clock_of(p, ebb_process_level(p, to)),
                    .rtol = f->rtol > 0 ? f->rtol : 1e-5, .atol = f->atol > 0 ? f->atol : 1e-5, .row_nfe = f->row_nfe};
     ebb_status status = ebb_ode_solve(ctx, &ode, x, work);
     f->nfe = ode.nfe;
@@ -117,7 +118,7 @@ int ebb_sample_flow_euler(ebb_walk *w)
         ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
         if (ebb_walk_predict(w, w->x, t, eps, x0))
             return 1;
-        double step = ebb_flow_clock(w->process, s) - ebb_flow_clock(w->process, t);
+        double step = clock_of(w->process, s) - clock_of(w->process, t);
         ebb_flow_rates(w->process, t, &alpha, &sigma);
         if (s.sigma == 0 || !isfinite(step))
             ebb_walk_first(w, s, eps, x0, w->x);
@@ -143,8 +144,8 @@ static int integrate(ebb_walk *w, motion *m, ebb_level t, ebb_level s)
 {
     ebb_context words = {0};     /* takes the message: a walk has no context */
     double rtol = w->set.rtol, atol = w->set.atol;
-    ebb_ode ode = {.n = w->n, .count = w->count, .f = velocity, .self = m, .from = ebb_flow_clock(w->process, t),
-                   .to = ebb_flow_clock(w->process, s), .rtol = isnan(rtol) ? 1e-5 : rtol, .atol = isnan(atol) ? 1e-5 : atol};
+    ebb_ode ode = {.n = w->n, .count = w->count, .f = velocity, .self = m, .from = clock_of(w->process, t),
+                   .to = clock_of(w->process, s), .rtol = isnan(rtol) ? 1e-5 : rtol, .atol = isnan(atol) ? 1e-5 : atol};
     if (ebb_ode_solve(&words, &ode, w->x, w->work) == EBB_OK)
         return 0;
     if (!w->stopped)
@@ -172,7 +173,7 @@ static int flow_cell(ebb_walk *w, motion *m, ebb_level t, ebb_level s)
             return 1;
         t = next;
     }
-    if (ebb_flow_clock(p, t) != ebb_flow_clock(p, to) && integrate(w, m, t, to))
+    if (clock_of(p, t) != clock_of(p, to) && integrate(w, m, t, to))
         return 1;
     return s.sigma == 0 ? denoise(w, m, to, s) : 0;
 }

@@ -27,10 +27,7 @@ ebb_status ebb_flow_solve(ebb_context *ctx, ebb_flow *flow, double from, double 
 ebb_status ebb_flow_encode(ebb_context *ctx, ebb_flow *flow, double *x, double *work);
 ebb_status ebb_flow_decode(ebb_context *ctx, ebb_flow *flow, double *x, double *work);
 
-/* The variable of integrations along it: t or, for a chain, lambda; and the level at which it has that value. */
-double ebb_flow_clock(const ebb_process *p, ebb_level at);
-ebb_level ebb_flow_level(const ebb_process *p, double clock);
-/* The derivatives of alpha and sigma there, in that variable. */
+/* The derivatives of alpha and sigma there, in t or, for a chain, in lambda. */
 void ebb_flow_rates(const ebb_process *p, ebb_level at, double *alpha, double *sigma);
 
 #endif

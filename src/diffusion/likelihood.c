@@ -1,7 +1,9 @@
 /* likelihood.c: integration of a row and its log-density together (likelihood.h).
  *
- * The state of a row is (x, l) with dl/dt = div v; with l(0) = 0 its end is the integral. All rows go at their own pace
- * (ode.h), chains in lambda (flow.h).
+ * The state of a row is (x, l) with dl = div v; with l = 0 at first its end is the integral. All rows go at their own pace
+ * (ode.h). The variable is lambda = log(alpha/sigma), in which the flow of every process is smooth:
+ *   dx/dlambda = alpha'/(alpha lambda') x - sigma eps,   lambda' = alpha'/alpha - sigma'/sigma,
+ * primes being derivatives in any other variable. In t networks need up to twice as many evaluations.
  */
 #include "diffusion/likelihood.h"
 
@@ -43,14 +45,15 @@ static int velocity(void *self, const double *clock, const uint8_t *active, cons
     const ebb_field *f = m->l->field;
     const ebb_process *p = m->l->process;
     for (int64_t i = 0; i < f->n; i++) {
-        m->at[i] = ebb_flow_level(p, clock[i]);
+        m->at[i] = ebb_process_level_sigma(p, exp(-clock[i]));
         memcpy(m->x + i * f->count, y + i * (f->count + 1), (size_t)f->count * sizeof(double));
     }
     f->divergence(f->self, m->x, m->at, m->eps, m->div);
     for (int64_t i = 0; i < f->n; i++) {
         double alpha, sigma;
         ebb_flow_rates(p, m->at[i], &alpha, &sigma);
-        double by_x = alpha / m->at[i].alpha, by_eps = sigma - m->at[i].sigma * by_x, *to = dy + i * (f->count + 1);
+        double drift = alpha / m->at[i].alpha, by_x = drift / (drift - sigma / m->at[i].sigma), by_eps = -m->at[i].sigma;
+        double *to = dy + i * (f->count + 1);
         for (int64_t d = 0; d < f->count; d++)
             to[d] = by_x * m->x[i * f->count + d] + by_eps * m->eps[i * f->count + d];
         to[f->count] = by_x * (double)f->count + by_eps * m->div[i];
@@ -105,7 +108,7 @@ ebb_status ebb_likelihood_solve(ebb_context *ctx, ebb_likelihood *l, double *x, 
         y[i * (count + 1) + count] = 0;
     }
     ebb_ode ode = {.n = n, .count = count + 1, .f = velocity, .self = &m,
-                   .from = ebb_flow_clock(p, ebb_process_level(p, from)), .to = ebb_flow_clock(p, ebb_process_level(p, to)),
+                   .from = m.first, .to = m.last,
                    .rtol = l->rtol > 0 ? l->rtol : 1e-5, .atol = l->atol > 0 ? l->atol : 1e-5, .row_nfe = l->row_nfe};
     ebb_status status = ebb_ode_solve(ctx, &ode, y, work);
     l->nfe = ode.nfe;

@@ -3,8 +3,7 @@
  * dx/dt = v(x,t) carries the law of the prior into that of the model, and along it log p changes by -div v (Chen et al.
  * 2018; Song et al. 2021, eq. 39):
  *   log p_0(x) = log prior(x_T) + integral of div v from the least time to the end,
- *   v = c x + g^2/(2 sigma) eps_hat, in the form that also holds where c and g are infinite: v = (alpha'/alpha) x + (sigma' -
- *   sigma alpha'/alpha) eps_hat.
+ *   v = c x + g^2/(2 sigma) eps_hat = (alpha'/alpha) x + (sigma' - sigma alpha'/alpha) eps_hat.
  * With an exact score it is the density of the flow that starts from the prior, which differs from the process's own by what
  * the process does not forget of its start.
  */
