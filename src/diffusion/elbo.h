@@ -9,7 +9,8 @@
  *   integral of g^2/(2 sigma^2) E|eps - eps_hat|^2 dt = integral of E|eps - eps_hat|^2 d(-lambda),
  * and then L_0 has the variance sigma^2/alpha^2 of the least time, so that it is D/2 log(2 pi sigma^2/alpha^2) + |eps -
  * eps_hat|^2/2 as a density. A bound for any network: the law it bounds is that of the backward process from the prior to
- * the least time and one such normal step to the data. Counts in nats.
+ * the least time and one such normal step to the data. That is not the law of the probability flow (likelihood.h): where
+ * a network knows its scores well, the flow's value lies below the bound, but nothing makes it. Counts in nats.
  */
 #ifndef EBB_ELBO_H
 #define EBB_ELBO_H
