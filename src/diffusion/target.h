@@ -25,8 +25,11 @@ ebb_status ebb_target_create(ebb_context *ctx, int parts, int dim, const double 
 void ebb_target_free(ebb_target *t);
 /* The parts of one class. */
 ebb_status ebb_target_class(ebb_context *ctx, const ebb_target *t, int label, ebb_target *out);
-/* By name, from targets.def: "gaussian", "mixture", "ring", ... */
+/* By name and options, from targets.def: "gaussian", "ring:modes=6,sd=0.05", ... Unknown ones are EBB_E_USAGE with the
+ * nearest (targets.c). */
 ebb_status ebb_target_named(ebb_context *ctx, const char *name, ebb_target *out);
+typedef struct ebb_target_kind { const char *name, *options, *help; } ebb_target_kind;
+const ebb_target_kind *ebb_target_kind_at(int i);           /* NULL: past the end */
 
 /* One point x (dim) at a level; results may be NULL. jacobian: of the score, (dim,dim); posterior: of the classes. */
 void ebb_target_at(const ebb_target *t, const double *x, double alpha, double sigma, double *logp, double *score,

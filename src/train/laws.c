@@ -5,20 +5,10 @@
 
 #define POINTS 65536
 
-/* Three normal laws of different shapes, two of them of one class. */
-static ebb_status mixture(ebb_context *ctx, ebb_target *out)
-{
-    static const double weight[] = {0.2, 0.5, 0.3}, mean[] = {-1.5, 0.5, 1.0, 1.0, 0.2, -1.2};
-    static const double cov[] = {0.08, 0.02, 0.02, 0.06, 0.10, -0.04, -0.04, 0.12, 0.11, 0.02, 0.02, 0.07};
-    static const int32_t label[] = {0, 1, 1};
-    return ebb_target_create(ctx, 3, 2, weight, mean, cov, label, out);
-}
-
 ebb_status ebb_recipe_target(ebb_context *ctx, const ebb_recipe *r, ebb_target *out)
 {
-    if (strcmp(r->data_path, "") == 0 || strcmp(r->data_path, "mixture") == 0)
-        return mixture(ctx, out);
-    return ebb_fail(ctx, EBB_E_ARGUMENT, "data.path=%s: no exact law of that name; there is mixture", r->data_path);
+    ebb_status status = ebb_target_named(ctx, *r->data_path != 0 ? r->data_path : "mixture", out);
+    return status == EBB_OK ? EBB_OK : ebb_fail_prefix(ctx, "data.path");
 }
 
 static ebb_status draw(ebb_context *ctx, const ebb_recipe *r, const ebb_target *target, ebb_dataset *out)
