@@ -28,6 +28,7 @@ typedef struct ebb_network {
     enum { EBB_NET_UNET, EBB_NET_MLP } kind;
     ebb_prediction prediction;
     double sigma_data;           /* edm: standard deviation of the data */
+    bool over_sigma;             /* F is the output of the U-Net with Fourier features over sigma/alpha */
     bool learned_variance;       /* it has twice as many outputs: behind F the v of field.h's variance */
     union { ebb_unet_config unet; ebb_mlp_config mlp; } u;
 } ebb_network;
@@ -39,6 +40,10 @@ ebb_value ebb_network_build(ebb_graph *g, const ebb_network *net, ebb_value x, e
 /* (n, H, W, C) or (n, D). */
 ebb_shape ebb_network_shape(const ebb_network *net, int64_t n);
 int ebb_network_classes(const ebb_network *net);
+/* What the network is told of a level, its input t: the position of level.t (process.h), or with Fourier features
+ * log(sigma/alpha), which stays within +-EBB_LOG_SIGMA_MAX where the noise or the picture is gone. */
+#define EBB_LOG_SIGMA_MAX 20.0
+double ebb_network_time(const ebb_network *net, const ebb_process *process, ebb_level level);
 /* ---- losses (loss.c, losses.def; weights.c, weightings.def) ------------------------------------------- */
 typedef enum ebb_loss_kind {
 #define LOSS(id, name, function, probe, help) EBB_LOSS_##id,

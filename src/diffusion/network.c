@@ -1,6 +1,17 @@
 /* network.c: the networks behind one face, for losses and samplers that do not care which it is. */
 #include "diffusion/diffusion.h"
 
+#include <math.h>
+
+/* F over the k-sigma whose logarithm t (N) is. */
+static ebb_value over_sigma(ebb_graph *g, ebb_value f, ebb_value t)
+{
+    if (f == EBB_NONE)
+        return EBB_NONE;
+    ebb_value factor = ebb_exp(g, ebb_neg(g, t));
+    return ebb_mul(g, f, ebb_reshape(g, factor, EBB_SHAPE(ebb_graph_shape(g, f).dim[0], 1, 1, 1)));
+}
+
 ebb_value ebb_network_outputs(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label,
                               ebb_value *variance)
 {
@@ -12,7 +23,8 @@ ebb_value ebb_network_outputs(ebb_graph *g, const ebb_network *net, ebb_value x,
     bool halves = net->learned_variance && all != EBB_NONE;
     if (variance != NULL)
         *variance = halves ? ebb_slice(g, all, axis, each, 2 * each) : EBB_NONE;
-    return halves ? ebb_slice(g, all, axis, 0, each) : all;
+    ebb_value f = halves ? ebb_slice(g, all, axis, 0, each) : all;
+    return net->over_sigma && pictures ? over_sigma(g, f, t) : f;
 }
 
 ebb_value ebb_network_build(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label)
@@ -30,4 +42,11 @@ ebb_shape ebb_network_shape(const ebb_network *net, int64_t n)
 int ebb_network_classes(const ebb_network *net)
 {
     return net->kind == EBB_NET_UNET ? net->u.unet.classes : net->u.mlp.classes;
+}
+
+double ebb_network_time(const ebb_network *net, const ebb_process *process, ebb_level level)
+{
+    if (net->kind != EBB_NET_UNET || !(net->u.unet.fourier > 0))
+        return ebb_process_position(process, level.t);
+    return fmin(fmax(log(level.sigma / level.alpha), -EBB_LOG_SIGMA_MAX), EBB_LOG_SIGMA_MAX);
 }

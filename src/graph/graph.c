@@ -214,6 +214,15 @@ ebb_value ebb_param(ebb_graph *g, const char *name, ebb_shape shape, ebb_init in
     return add_named(g, n, g->scope, name, &g->params, &g->nparams, &g->params_capacity);
 }
 
+ebb_value ebb_param_fixed(ebb_graph *g, const char *name, ebb_shape shape, ebb_init init, float scale,
+                          ebb_layout layout)
+{
+    ebb_value p = ebb_param(g, name, shape, init, scale, layout);
+    if (p != EBB_NONE)
+        g->node[p].attr.fixed = 1;
+    return ebb_stop_gradient(g, p);
+}
+
 size_t ebb_scope_push(ebb_graph *g, const char *format, ...)
 {
     size_t old = strlen(g->scope);

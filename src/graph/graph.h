@@ -61,6 +61,7 @@ typedef struct ebb_attr {
     uint8_t method;              /* conv trio: ebb_method of backend.h, set by the planner */
     uint8_t each_run;            /* conv_pack, conv_pack_dx: in every run, for the node behind it alone */
     uint8_t init, layout;        /* param */
+    uint8_t fixed;               /* param: drawn and stored, never trained */
 } ebb_attr;
 
 typedef struct ebb_node {
@@ -120,6 +121,9 @@ ebb_op_class ebb_op_class_of(ebb_op op);
 ebb_value ebb_input(ebb_graph *g, const char *name, ebb_dtype type, ebb_shape shape);
 ebb_value ebb_param(ebb_graph *g, const char *name, ebb_shape shape, ebb_init init, float scale,
                     ebb_layout layout);         /* uniform: U(-scale, scale); normal: std = scale */
+/* One that training leaves as it is: drawn and stored like the others, its gradient is zero. */
+ebb_value ebb_param_fixed(ebb_graph *g, const char *name, ebb_shape shape, ebb_init init, float scale,
+                          ebb_layout layout);
 ebb_value ebb_constant(ebb_graph *g, ebb_shape shape, float value);
 
 /* Pointwise. Binary ones broadcast: shapes are aligned at the LAST axis, missing or size-1 axes

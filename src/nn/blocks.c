@@ -50,10 +50,17 @@ ebb_value ebb_nn_conv(ebb_graph *g, const char *name, ebb_value x, int64_t out, 
     if (s.rank != 4)
         return ebb_graph_fail(g, EBB_E_SHAPE, "convolution %s: input has rank %d, not 4 (N,H,W,C)",
                               name, s.rank);
-    int64_t in = s.dim[3], fan_in = in * kernel * kernel;
     int pad = (kernel - 1) / 2;
-    int64_t oh = (s.dim[1] + 2 * pad - kernel) / stride + 1;
-    int64_t ow = (s.dim[2] + 2 * pad - kernel) / stride + 1;
+    return ebb_nn_conv_to(g, name, x, out, kernel, stride, pad, (s.dim[1] + 2 * pad - kernel) / stride + 1,
+                          (s.dim[2] + 2 * pad - kernel) / stride + 1, gain);
+}
+
+ebb_value ebb_nn_conv_to(ebb_graph *g, const char *name, ebb_value x, int64_t out, int kernel, int stride, int pad, int64_t oh,
+                         int64_t ow, float gain)
+{
+    if (x == EBB_NONE)
+        return EBB_NONE;
+    int64_t in = ebb_graph_shape(g, x).dim[3], fan_in = in * kernel * kernel;
     ebb_value w = drawn_param(g, name, "weight", EBB_SHAPE(kernel, kernel, in, out), fan_in, gain,
                               EBB_LAYOUT_CONV);
     ebb_value b = drawn_param(g, name, "bias", EBB_SHAPE(out), fan_in, gain, EBB_LAYOUT_PLAIN);
@@ -101,9 +108,9 @@ ebb_value ebb_nn_embedding(ebb_graph *g, const char *name, ebb_value index, int6
     return ebb_gather(g, table, index);
 }
 
-/* 0, 1, ..., n-1 as an (n) vector, exact in f32. By doubling, since the graph knows no other constants
- * than equal ones: [0..k) and [0..k)+k side by side are [0..2k). */
-static ebb_value count_up(ebb_graph *g, int64_t n)
+/* Exact in f32. By doubling, since the graph knows no other constants than equal ones: [0..k) and [0..k)+k side by side are
+ * [0..2k). */
+ebb_value ebb_nn_count(ebb_graph *g, int64_t n)
 {
     ebb_value v = ebb_constant(g, EBB_SHAPE(1), 0.0f);
     int64_t have = 1;
@@ -125,7 +132,7 @@ ebb_value ebb_nn_time_embedding(ebb_graph *g, ebb_value t, int64_t dim, bool fli
     if (s.rank != 1)
         return ebb_graph_fail(g, EBB_E_SHAPE, "time embedding: t has rank %d, not 1 (N)", s.rank);
     double rate = -log(10000.0) / ((double)half - shift);
-    ebb_value frequency = ebb_exp(g, ebb_scale(g, count_up(g, half), (float)rate));
+    ebb_value frequency = ebb_exp(g, ebb_scale(g, ebb_nn_count(g, half), (float)rate));
     ebb_value angle = ebb_mul(g, ebb_reshape(g, t, EBB_SHAPE(s.dim[0], 1)), frequency);
     ebb_value sine = ebb_sin(g, angle), cosine = ebb_cos(g, angle);
     return flip_sin_to_cos ? ebb_concat(g, cosine, sine, 1) : ebb_concat(g, sine, cosine, 1);
@@ -143,23 +150,44 @@ ebb_value ebb_nn_fourier_embedding(ebb_graph *g, ebb_value t, ebb_value frequenc
     return ebb_concat(g, ebb_sin(g, angle), ebb_cos(g, angle), 1);
 }
 
-ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
-                           int64_t width)
+/* Whether a label is given exactly where there are classes. */
+static bool label_fits(ebb_graph *g, ebb_value label, int classes)
 {
     if (ebb_graph_status(g) != EBB_OK)
-        return EBB_NONE;
+        return false;
     if (classes > 0 && label == EBB_NONE)
-        return ebb_graph_fail(g, EBB_E_ARGUMENT,
-                              "network with %d classes: no label given; give one in [0, %d], where "
-                              "%d means \"no class\"",
-                              classes, classes, classes);
-    if (classes == 0 && label != EBB_NONE)
-        return ebb_graph_fail(g, EBB_E_ARGUMENT,
-                              "network without classes: label given; set the number of classes");
-    ebb_value e = ebb_nn_time_embedding(g, t, dim, false, 1.0f);
-    e = ebb_silu(g, ebb_nn_linear(g, "time_embedding.linear_1", e, width, 1.0f));
+        ebb_graph_fail(g, EBB_E_ARGUMENT,
+                       "network with %d classes: no label given; give one in [0, %d], where "
+                       "%d means \"no class\"",
+                       classes, classes, classes);
+    else if (classes == 0 && label != EBB_NONE)
+        ebb_graph_fail(g, EBB_E_ARGUMENT, "network without classes: label given; set the number of classes");
+    return ebb_graph_status(g) == EBB_OK;
+}
+
+/* From features of t. */
+static ebb_value condition(ebb_graph *g, ebb_value features, ebb_value label, int classes, int64_t width)
+{
+    ebb_value e = ebb_silu(g, ebb_nn_linear(g, "time_embedding.linear_1", features, width, 1.0f));
     e = ebb_nn_linear(g, "time_embedding.linear_2", e, width, 1.0f);
     if (classes > 0)
         e = ebb_add(g, e, ebb_nn_embedding(g, "class_embedding", label, classes + 1, width));
     return ebb_silu(g, e);
+}
+
+ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
+                           int64_t width)
+{
+    if (!label_fits(g, label, classes))
+        return EBB_NONE;
+    return condition(g, ebb_nn_time_embedding(g, t, dim, false, 1.0f), label, classes, width);
+}
+
+ebb_value ebb_nn_fourier_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim, float scale,
+                                   int64_t width)
+{
+    if (!label_fits(g, label, classes))
+        return EBB_NONE;
+    ebb_value frequency = ebb_param_fixed(g, "time_proj.weight", EBB_SHAPE(dim), EBB_INIT_NORMAL, scale, EBB_LAYOUT_PLAIN);
+    return condition(g, ebb_nn_fourier_embedding(g, t, frequency), label, classes, width);
 }

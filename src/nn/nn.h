@@ -1,7 +1,8 @@
 /* nn.h: functions that build networks as graphs.
  *
- * Parameter names follow diffusers' UNet2DModel, so that files exchange; parameter layouts are told to
- * the graph (ebb_layout).
+ * Parameter names follow diffusers' UNet2DModel, so that files exchange (for NCSN++ those of its blocks SkipDownBlock2D and
+ * the like, to which score_sde's networks are converted: score_sde itself only counts its modules); parameter layouts are
+ * told to the graph (ebb_layout).
  */
 #ifndef EBB_NN_H
 #define EBB_NN_H
@@ -18,6 +19,9 @@ ebb_value ebb_nn_linear(ebb_graph *g, const char *name, ebb_value x, int64_t out
  * gives floor((H-1)/2)+1 at stride 2, for odd kernels. */
 ebb_value ebb_nn_conv(ebb_graph *g, const char *name, ebb_value x, int64_t out, int kernel, int stride,
                       float gain);
+/* The same with `pad` zeros above and left of x, and the size of the result: other paddings. */
+ebb_value ebb_nn_conv_to(ebb_graph *g, const char *name, ebb_value x, int64_t out, int kernel, int stride, int pad, int64_t oh,
+                         int64_t ow, float gain);
 /* x (N,...,C), groups divides C; weight (C) starts at 1, bias (C) at 0. */
 ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int groups, float eps);
 /* The same times 1 + scale, plus shift (Dhariwal & Nichol 2021, sec. 3): modulation (N,2C) holds, a picture, the
@@ -37,9 +41,30 @@ ebb_value ebb_nn_fourier_embedding(ebb_graph *g, ebb_value t, ebb_value frequenc
  * having dim numbers. With classes the table has one more row, the last: "no class". */
 ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
                            int64_t width);
+/* The same from 2 dim Fourier features of t, whose frequencies time_proj.weight (dim) are fixed, drawn from N(0, scale^2). */
+ebb_value ebb_nn_fourier_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim, float scale,
+                                   int64_t width);
+/* 0, 1, ..., n-1 as (n). */
+ebb_value ebb_nn_count(ebb_graph *g, int64_t n);
 
-/* ---- DDPM U-Net (unet.c): Ho et al. 2020, app. B, as diffusers' UNet2DModel lays it out ----------- */
+/* ---- resampling with a filter (fir.c): [1,3,3,1] along both axes, zeros outside ------------------------ */
+/* (N,H,W,C) -> (N,H/2,W/2,C), even H and W. */
+ebb_value ebb_nn_fir_down(ebb_graph *g, ebb_value x);
+/* (N,H,W,C) -> (N,2H,2W,C), 4 times the adjoint of down. */
+ebb_value ebb_nn_fir_up(ebb_graph *g, ebb_value x);
+/* (N,H,W,C) -> (N,H+1,W+1,C), y[i] = (x[i-2] + 3 x[i-1] + 3 x[i] + x[i+1])/8: what a strided convolution reads. */
+ebb_value ebb_nn_fir_blur(ebb_graph *g, ebb_value x);
+
+/* ---- U-Nets (unet.c, unet_blocks.c, unet_pyramid.c) ---------------------------------------------------
+ * With all that follows `classes` zero it is that of Ho et al. 2020, app. B, as diffusers' UNet2DModel lays it out; DDPM++ and
+ * NCSN++ (Song et al. 2021, app. H) are others of its settings. */
 #define EBB_UNET_LEVELS_MAX 8
+/* How levels halve and double: by convolutions between the blocks, or inside one more residual block, both branches, by means
+ * of 2x2 and nearest neighbours or by the filter [1,3,3,1]. */
+typedef enum ebb_resample { EBB_RESAMPLE_CONV, EBB_RESAMPLE_MEAN, EBB_RESAMPLE_FIR } ebb_resample;
+/* What each level going down sees of the picture itself: nothing; it, halved, through a 1x1 convolution; or a chain of
+ * strided convolutions that starts from it and takes up each level's result. */
+typedef enum ebb_pyramid { EBB_PYRAMID_NONE, EBB_PYRAMID_SKIP, EBB_PYRAMID_RESIDUAL } ebb_pyramid;
 typedef struct ebb_unet_config {
     int channels;                          /* of the picture, in and out */
     int outputs;                           /* channels out; 0: as many as in */
@@ -52,6 +77,15 @@ typedef struct ebb_unet_config {
     int groups;                            /* of group norm */
     float eps;                             /* of group norm */
     int classes;                           /* 0: none; else an embedding with one more row, "no class" */
+    bool groups_of_four;                   /* C channels have min(C/4, groups) groups instead */
+    bool rescale;                          /* residual blocks and attention give (x + h)/sqrt 2 instead of x + h */
+    bool attention_once;                   /* going up, only after a level's last residual block */
+    ebb_resample resample;
+    ebb_pyramid pyramid;
+    bool pyramid_concat;                   /* skip: beside the level's result, not added to it */
+    bool output_skip;                      /* going up, each level gives a picture, which are doubled and summed */
+    float fourier;                         /* > 0: t comes as the log of a noise level, and its features are Fourier's of
+                                              that scale; 0: positions */
 } ebb_unet_config;
 /* x (N,H,W,channels), t (N) f32 timesteps, label (N) i32 in [0, classes] (classes = none) or EBB_NONE
  * -> (N,H,W,outputs). A size that cannot be halved levels-1 times is EBB_E_SHAPE: which level, what fits. */

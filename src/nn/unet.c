@@ -1,28 +1,20 @@
-/* unet.c: the U-Net of Ho, Jain & Abbeel 2020 (DDPM, app. B), as diffusers' UNet2DModel lays it out.
+/* unet.c: the U-Net of Ho, Jain & Abbeel 2020 (DDPM, app. B), as diffusers' UNet2DModel lays it out, and its successors
+ * DDPM++ and NCSN++ (Song et al. 2021, app. H; score_sde's ncsnpp.py).
  *
- *   temb = silu(L2 silu(L1 [sin, cos](t)) + class)                               (N, 4 base)
- *   x -> conv_in -> down: level by level, `blocks` residual blocks, then a stride-2 convolution
+ *   temb = silu(L2 silu(L1 features(t)) + class)                                 (N, 4 base)
+ *   x -> conv_in -> down: level by level, `blocks` residual blocks, then a stride-2 convolution or a residual block that
+ *        halves, then what the pyramid says
  *     -> middle: residual, attention, residual
  *     -> up: level by level, `blocks` + 1 residual blocks, each taking the last unused result of the
- *        way down beside its input, then nearest x2 and a convolution
+ *        way down beside its input, then nearest x2 and a convolution, or a residual block that doubles
  *     -> group norm, silu, conv_out
  *
  * The last convolution of each residual block, of each attention and of the network starts at zero, as
- * in Ho et al.'s code: every block is the identity at first, and the network predicts 0.
+ * in Ho et al.'s code: every block is the identity at first (but for 1/sqrt 2), and the network predicts 0.
  */
-#include "nn/nn.h"
+#include "nn/unet.h"
 
-#include <math.h>
-
-typedef struct unet {
-    ebb_graph *g;
-    const ebb_unet_config *c;
-    ebb_value temb;     /* (N, 4 base), silu already taken */
-    ebb_value *skip;    /* stack of the results of the way down */
-    int32_t held, capacity;
-} unet;
-
-static void skip_push(unet *u, ebb_value x)
+static void skip_push(ebb_unet *u, ebb_value x)
 {
     if (ebb_graph_status(u->g) != EBB_OK)
         return;
@@ -36,79 +28,57 @@ static void skip_push(unet *u, ebb_value x)
     u->skip[u->held++] = x;
 }
 
-static ebb_value skip_pop(unet *u)
+static ebb_value skip_pop(ebb_unet *u)
 {
     return u->held > 0 ? u->skip[--u->held] : EBB_NONE;
 }
 
-static ebb_value norm(unet *u, const char *name, ebb_value x)
-{
-    return ebb_nn_group_norm(u->g, name, x, u->c->groups, u->c->eps);
-}
-
-/* x + conv2 silu norm2 (conv1 silu norm1 x + Linear temb); x through a 1x1 convolution when the width
- * changes. (N,H,W,C) -> (N,H,W,out) */
-static ebb_value residual(unet *u, int number, ebb_value x, int64_t out)
-{
-    ebb_graph *g = u->g;
-    ebb_shape s = ebb_graph_shape(g, x);
-    size_t scope = ebb_scope_push(g, "resnets.%d.", number);
-
-    ebb_value h = ebb_silu(g, norm(u, "norm1", x));
-    h = ebb_nn_conv(g, "conv1", h, out, 3, 1, 1.0f);
-    ebb_value shift = ebb_nn_linear(g, "time_emb_proj", u->temb, out, 1.0f);
-    h = ebb_add(g, h, ebb_reshape(g, shift, EBB_SHAPE(s.dim[0], 1, 1, out)));
-    h = ebb_silu(g, norm(u, "norm2", h));
-    h = ebb_nn_conv(g, "conv2", h, out, 3, 1, 0.0f);
-    if (s.dim[3] != out)
-        x = ebb_nn_conv(g, "conv_shortcut", x, out, 1, 1, 1.0f);
-
-    ebb_scope_pop(g, scope);
-    return ebb_add(g, x, h);
-}
-
-/* x + Out softmax(Q K' / sqrt(C)) V, over the T = H W places of a picture, one head. */
-static ebb_value attention(unet *u, int number, ebb_value x)
-{
-    ebb_graph *g = u->g;
-    ebb_shape s = ebb_graph_shape(g, x);
-    int64_t n = s.dim[0], t = s.dim[1] * s.dim[2], c = s.dim[3];
-    ebb_shape rows = EBB_SHAPE(n * t, c), tokens = EBB_SHAPE(n, t, 1, c);
-    size_t scope = ebb_scope_push(g, "attentions.%d.", number);
-
-    ebb_value h = ebb_reshape(g, norm(u, "group_norm", x), rows);
-    ebb_value q = ebb_reshape(g, ebb_nn_linear(g, "to_q", h, c, 1.0f), tokens);
-    ebb_value k = ebb_reshape(g, ebb_nn_linear(g, "to_k", h, c, 1.0f), tokens);
-    ebb_value v = ebb_reshape(g, ebb_nn_linear(g, "to_v", h, c, 1.0f), tokens);
-    h = ebb_reshape(g, ebb_attention(g, q, k, v, (float)(1.0 / sqrt((double)c))), rows);
-    h = ebb_nn_linear(g, "to_out.0", h, c, 0.0f);
-
-    ebb_scope_pop(g, scope);
-    return ebb_add(g, x, ebb_reshape(g, h, s));
-}
-
-static int64_t width(const unet *u, int level)
+static int64_t width(const ebb_unet *u, int level)
 {
     return (int64_t)u->c->base * u->c->mult[level];
 }
 
-static ebb_value block(unet *u, int level, int number, ebb_value x)
+static ebb_value residual(ebb_unet *u, int number, ebb_value x, int64_t out)
 {
-    x = residual(u, number, x, width(u, level));
-    return u->c->attention[level] ? attention(u, number, x) : x;
+    size_t scope = ebb_scope_push(u->g, "resnets.%d.", number);
+    x = ebb_unet_residual(u, x, out, EBB_SIZE_KEEP);
+    ebb_scope_pop(u->g, scope);
+    return x;
 }
 
-static ebb_value way_down(unet *u, ebb_value x)
+static ebb_value attention(ebb_unet *u, int number, ebb_value x)
+{
+    size_t scope = ebb_scope_push(u->g, "attentions.%d.", number);
+    x = ebb_unet_attention(u, x);
+    ebb_scope_pop(u->g, scope);
+    return x;
+}
+
+/* Half or double the size at the same width. */
+static ebb_value resize(ebb_unet *u, int level, ebb_resize size, ebb_value x)
+{
+    bool down = size == EBB_SIZE_DOWN;
+    if (u->c->resample == EBB_RESAMPLE_CONV)
+        return down ? ebb_nn_conv(u->g, "downsamplers.0.conv", x, width(u, level), 3, 2, 1.0f)
+                    : ebb_nn_conv(u->g, "upsamplers.0.conv", ebb_up2(u->g, x), width(u, level), 3, 1, 1.0f);
+    size_t scope = ebb_scope_push(u->g, down ? "resnet_down." : "resnet_up.");
+    x = ebb_unet_residual(u, x, width(u, level), size);
+    ebb_scope_pop(u->g, scope);
+    return x;
+}
+
+static ebb_value way_down(ebb_unet *u, ebb_value x)
 {
     skip_push(u, x);
     for (int level = 0; level < u->c->levels; level++) {
         size_t scope = ebb_scope_push(u->g, "down_blocks.%d.", level);
         for (int i = 0; i < u->c->blocks; i++) {
-            x = block(u, level, i, x);
+            x = residual(u, i, x, width(u, level));
+            x = u->c->attention[level] ? attention(u, i, x) : x;
             skip_push(u, x);
         }
         if (level + 1 < u->c->levels) {
-            x = ebb_nn_conv(u->g, "downsamplers.0.conv", x, width(u, level), 3, 2, 1.0f);
+            x = ebb_unet_see(u, resize(u, level, EBB_SIZE_DOWN, x));
             skip_push(u, x);
         }
         ebb_scope_pop(u->g, scope);
@@ -116,7 +86,7 @@ static ebb_value way_down(unet *u, ebb_value x)
     return x;
 }
 
-static ebb_value middle(unet *u, ebb_value x)
+static ebb_value middle(ebb_unet *u, ebb_value x)
 {
     int64_t deepest = width(u, u->c->levels - 1);
     size_t scope = ebb_scope_push(u->g, "mid_block.");
@@ -127,14 +97,19 @@ static ebb_value middle(unet *u, ebb_value x)
     return x;
 }
 
-static ebb_value way_up(unet *u, ebb_value x)
+static ebb_value way_up(ebb_unet *u, ebb_value x)
 {
     for (int level = u->c->levels - 1; level >= 0; level--) {
         size_t scope = ebb_scope_push(u->g, "up_blocks.%d.", u->c->levels - 1 - level);
-        for (int i = 0; i <= u->c->blocks; i++)
-            x = block(u, level, i, ebb_concat(u->g, x, skip_pop(u), 3));
-        if (level > 0)
-            x = ebb_nn_conv(u->g, "upsamplers.0.conv", ebb_up2(u->g, x), width(u, level), 3, 1, 1.0f);
+        for (int i = 0; i <= u->c->blocks; i++) {
+            bool attends = u->c->attention[level] && (!u->c->attention_once || i == u->c->blocks);
+            x = residual(u, i, ebb_concat(u->g, x, skip_pop(u), 3), width(u, level));
+            x = attends ? attention(u, u->c->attention_once ? 0 : i, x) : x;
+        }
+        if (level > 0) {
+            ebb_unet_say(u, x);
+            x = resize(u, level, EBB_SIZE_UP, x);
+        }
         ebb_scope_pop(u->g, scope);
     }
     return x;
@@ -178,11 +153,11 @@ static void check_config(ebb_graph *g, const ebb_unet_config *c)
     else
         check_size(g, c);
     for (int level = 0; level < c->levels && ebb_graph_status(g) == EBB_OK; level++)
-        if (c->mult[level] < 1 || (int64_t)c->base * c->mult[level] % c->groups != 0)
+        if (c->mult[level] < 1 || (int64_t)c->base * c->mult[level] % ebb_unet_groups(c, (int64_t)c->base * c->mult[level]) != 0)
             ebb_graph_fail(g, EBB_E_SHAPE,
                            "U-Net: level %d is %d x %d channels wide, which group norm cannot split "
                            "into %d groups; choose fewer groups or widths that are multiples of them",
-                           level, c->base, c->mult[level], c->groups);
+                           level, c->base, c->mult[level], ebb_unet_groups(c, (int64_t)c->base * c->mult[level]));
 }
 
 ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_value t, ebb_value label)
@@ -198,14 +173,15 @@ ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_v
     if (ebb_graph_status(g) != EBB_OK)
         return EBB_NONE;
 
-    unet u = {.g = g, .c = c};
-    u.temb = ebb_nn_condition(g, t, label, c->classes, c->base, 4 * c->base);
+    ebb_unet u = {.g = g, .c = c, .picture = x, .sum = EBB_NONE};
+    u.temb = c->fourier > 0 ? ebb_nn_fourier_condition(g, t, label, c->classes, c->base, c->fourier, 4 * c->base)
+                            : ebb_nn_condition(g, t, label, c->classes, c->base, 4 * c->base);
     x = ebb_nn_conv(g, "conv_in", x, c->base, 3, 1, 1.0f);
     x = way_down(&u, x);
     x = middle(&u, x);
     x = way_up(&u, x);
-    x = ebb_silu(g, norm(&u, "conv_norm_out", x));
+    x = ebb_silu(g, ebb_unet_norm(&u, "conv_norm_out", x));
     x = ebb_nn_conv(g, "conv_out", x, c->outputs > 0 ? c->outputs : c->channels, 3, 1, 0.0f);
     ebb_free(u.skip);
-    return x;
+    return u.sum != EBB_NONE ? ebb_add(g, u.sum, x) : x;
 }

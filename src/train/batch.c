@@ -185,7 +185,7 @@ static void fill_one(const ebb_learner *l, const ebb_shard_inputs *in, int64_t i
     l->ctx->kernels->normal_f32((size_t)numbers, in->noise + k * numbers, &noise);
     in->signal[k] = (float)at.alpha;
     in->sigma[k] = (float)at.sigma;
-    in->t[k] = (float)ebb_process_position(&l->process, t);
+    in->t[k] = (float)ebb_network_time(&l->net, &l->process, at);
     fill_scales(l, in, t, k);
     if (in->label != NULL)
         in->label[k] = draw_label(l, i);

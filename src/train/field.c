@@ -18,7 +18,7 @@ static const float *evaluate(const ebb_model_field *f, const double *x, const eb
         double scale = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data).in;
         for (int64_t d = i * f->numbers; d < (i + 1) * f->numbers; d++)
             in[d] = (float)(scale * x[d]);
-        times[i] = (float)ebb_process_position(&f->model->process, at[i].t);
+        times[i] = (float)ebb_network_time(net, &f->model->process, at[i]);
         if (label != NULL)
             label[i] = labels ? labels[i] : ebb_network_classes(net);
     }

@@ -125,7 +125,7 @@ ebb_status ebb_learner_step(ebb_learner *l, double *loss, double *norm)
                         "step %lld: the loss is %g and the gradient norm %g: training has "
                         "diverged; try a smaller optim.lr (%g) or more optim.warmup",
                         (long long)n, *loss, *norm, l->recipe->optim_lr);
-    ebb_optim_step(l->ctx, l->recipe, n, &l->blocks, gradient, *norm, l->params.length);
+    ebb_optim_step(l->ctx, l->recipe, n, &l->blocks, gradient, *norm, l->params.trained);
     ebb_learner_refresh(l);
     ebb_batch_learn(l);
     l->step = n;

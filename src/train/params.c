@@ -18,6 +18,16 @@ static void set_chunks(ebb_params *params)
     params->chunks = chunk > 0 ? (int)((params->length + params->chunk - 1) / params->chunk) : 0;
 }
 
+/* Those that are trained, or those that are not, behind what is placed. */
+static void place(ebb_params *params, const ebb_graph *g, bool fixed)
+{
+    for (int i = 0; i < params->count; i++)
+        if (ebb_graph_node(g, g->params[i])->attr.fixed == fixed) {
+            params->at[i].offset = params->length;
+            params->length += aligned(params->at[i].count);
+        }
+}
+
 ebb_status ebb_params_from_graph(ebb_context *ctx, const ebb_graph *g, ebb_params *out)
 {
     size_t text = 0;
@@ -40,12 +50,13 @@ ebb_status ebb_params_from_graph(ebb_context *ctx, const ebb_graph *g, ebb_param
                                        .layout = node->attr.layout,
                                        .init = node->attr.init,
                                        .scale = node->attr.alpha,
-                                       .offset = out->length,
                                        .count = count};
         name += strlen(name) + 1;
         out->numbers += count;
-        out->length += aligned(count);
     }
+    place(out, g, false);
+    out->trained = out->length;
+    place(out, g, true);
     set_chunks(out);
     return EBB_OK;
 }

@@ -2,7 +2,7 @@
  *
  * Each parameter starts at a multiple of 16 floats (64 bytes); the gaps stay zero. So weights, moments,
  * averages and gradients are plain arrays of one length, over which the optimiser sweeps in chunks that
- * know nothing of parameters.
+ * know nothing of parameters. Those that are never trained lie behind all others, where it stops.
  */
 #ifndef EBB_PARAMS_H
 #define EBB_PARAMS_H
@@ -21,6 +21,7 @@ typedef struct ebb_param_place {
 typedef struct ebb_params {
     ebb_param_place *at; int count;
     int64_t length;              /* of a block, floats, with gaps */
+    int64_t trained;             /* as much of it the optimiser sweeps */
     int64_t numbers;             /* without */
     int64_t chunk; int chunks;   /* floats of a block that are summed, or sent, at a time; how many such there are */
     char *names;                 /* text that at[].name point into */

@@ -20,10 +20,67 @@ static ebb_status check_shard(ebb_context *ctx, const ebb_recipe *r)
         (long long)batch, (long long)shard, (long long)below, (long long)((batch / shard + 1) * shard));
 }
 
+/* ---- U-Nets: what kinds settle where a key says auto --------------------------------------------------------- */
+
+static bool is_unet(const ebb_recipe *r)
+{
+    return strcmp(r->net_kind, "mlp") != 0;
+}
+
+static const char *settled(const ebb_recipe *r, const char *value, const char *unet, const char *ddpmpp, const char *ncsnpp)
+{
+    if (strcmp(value, "auto") != 0)
+        return value;
+    return strcmp(r->net_kind, "ncsnpp") == 0 ? ncsnpp : strcmp(r->net_kind, "ddpmpp") == 0 ? ddpmpp : unet;
+}
+
+static const char *resample_of(const ebb_recipe *r)
+{
+    return settled(r, r->net_resample, "conv", "mean", "fir");
+}
+
+static const char *progressive_of(const ebb_recipe *r)
+{
+    return settled(r, r->net_progressive_input, "none", "none", "residual");
+}
+
+static bool is_fourier(const ebb_recipe *r)
+{
+    return is_unet(r) && strcmp(settled(r, r->net_embedding, "positional", "positional", "fourier"), "fourier") == 0;
+}
+
+static ebb_status check_shape_of_unet(ebb_context *ctx, const ebb_recipe *r)
+{
+    if (strcmp(r->net_progressive_combine, "cat") == 0 && strcmp(progressive_of(r), "input-skip") != 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.progressive_combine=cat is of net.progressive_input=input-skip, not %s",
+                        progressive_of(r));
+    if (strcmp(r->process_clock, "auto") != 0 && is_fourier(r))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "process.clock=%s is of positions: with net.embedding=fourier the network is told "
+                        "log(sigma/alpha)", r->process_clock);
+    return EBB_OK;
+}
+
+/* The fields of DDPM++ and NCSN++. */
+static void settle_unet(const ebb_recipe *r, ebb_unet_config *c)
+{
+    const char *resample = resample_of(r), *progressive = progressive_of(r);
+    c->groups_of_four = strcmp(r->net_kind, "unet") != 0;
+    c->rescale = strcmp(settled(r, r->net_skip_rescale, "no", "yes", "yes"), "yes") == 0;
+    c->attention_once = strcmp(settled(r, r->net_attention_up, "each", "once", "once"), "once") == 0;
+    c->resample = strcmp(resample, "fir") == 0 ? EBB_RESAMPLE_FIR
+                  : strcmp(resample, "mean") == 0 ? EBB_RESAMPLE_MEAN : EBB_RESAMPLE_CONV;
+    c->pyramid = strcmp(progressive, "residual") == 0 ? EBB_PYRAMID_RESIDUAL
+                 : strcmp(progressive, "input-skip") == 0 ? EBB_PYRAMID_SKIP : EBB_PYRAMID_NONE;
+    c->pyramid_concat = strcmp(r->net_progressive_combine, "cat") == 0;
+    c->output_skip = strcmp(r->net_progressive_output, "output-skip") == 0;
+    c->fourier = is_fourier(r) ? (float)r->net_fourier_scale : 0.0f;
+}
+
 static ebb_status check_levels(ebb_context *ctx, const ebb_recipe *r)
 {
-    if (strcmp(r->net_kind, "unet") != 0)
+    if (!is_unet(r))
         return EBB_OK;
+    EBB_TRY(check_shape_of_unet(ctx, r));
     if (r->net_mult.count == 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "net.mult is empty: give one number a level, as net.mult=1,2,2");
     for (int i = 0; i < r->net_attention.count; i++)
@@ -123,6 +180,7 @@ static ebb_unet_config unet_config(const ebb_recipe *r)
         unet.mult[i] = r->net_mult.at[i];
     for (int i = 0; i < r->net_attention.count; i++)
         unet.attention[r->net_attention.at[i]] = 1;
+    settle_unet(r, &unet);
     return unet;
 }
 
@@ -174,7 +232,7 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
                         "data.size and data.channels make %lld numbers a picture: too many",
                         (long long)numbers);
     EBB_TRY(check_levels(ctx, r));
-    if (strcmp(r->net_kind, "unet") == 0) {
+    if (is_unet(r)) {
         out->kind = EBB_NET_UNET;
         out->u.unet = unet_config(r);
     } else {
@@ -187,6 +245,9 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
     }
     out->prediction = ebb_prediction_find(r->process_prediction);
     out->sigma_data = r->process_sigma_data;
+    /* A network of the score of a process that leaves the picture as it is, so that sigma/alpha is sigma. */
+    bool exploding = strcmp(r->process_kind, "ve") == 0 || strcmp(r->process_kind, "smld") == 0 || strcmp(r->process_kind, "edm") == 0;
+    out->over_sigma = exploding && is_fourier(r) && out->prediction == EBB_PREDICT_SCORE;
     out->learned_variance = strcmp(r->net_variance, "learned") == 0;
     return EBB_OK;
 }

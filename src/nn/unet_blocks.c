@@ -1,0 +1,75 @@
+/* unet_blocks.c: what U-Nets are made of: residual blocks and attention.
+ *
+ *   residual    x + conv2 silu norm2 (conv1 silu norm1 x + Linear temb)      x through a 1x1 convolution where the width changes
+ *   resizing    the same with R = halving or doubling: R x, always through a 1x1 convolution, + conv2 silu norm2 (conv1 R silu
+ *               norm1 x + Linear temb) (Brock et al. 2019, BigGAN, fig. 15; Song et al. 2021, app. H)
+ *   attention   x + Out softmax(Q K' / sqrt(C)) V, over the T = H W places of a picture, one head
+ *
+ * each divided by sqrt 2 where the network says so, which keeps variances as they are. The last layer of each starts at zero.
+ */
+#include "nn/unet.h"
+
+#include <math.h>
+
+int ebb_unet_groups(const ebb_unet_config *c, int64_t channels)
+{
+    bool few = c->groups_of_four && channels / 4 < c->groups;
+    return few ? (int)(channels / 4) : c->groups;
+}
+
+ebb_value ebb_unet_norm(const ebb_unet *u, const char *name, ebb_value x)
+{
+    if (x == EBB_NONE)
+        return EBB_NONE;
+    ebb_shape s = ebb_graph_shape(u->g, x);
+    return ebb_nn_group_norm(u->g, name, x, ebb_unet_groups(u->c, s.dim[s.rank - 1]), u->c->eps);
+}
+
+ebb_value ebb_unet_resized(const ebb_unet *u, ebb_value x, ebb_resize size)
+{
+    bool fir = u->c->resample == EBB_RESAMPLE_FIR;
+    if (size == EBB_SIZE_DOWN)
+        return fir ? ebb_nn_fir_down(u->g, x) : ebb_scale(u->g, ebb_down2(u->g, x), 0.25f);
+    if (size == EBB_SIZE_UP)
+        return fir ? ebb_nn_fir_up(u->g, x) : ebb_up2(u->g, x);
+    return x;
+}
+
+static ebb_value joined(const ebb_unet *u, ebb_value x, ebb_value h)
+{
+    ebb_value sum = ebb_add(u->g, x, h);
+    return u->c->rescale ? ebb_scale(u->g, sum, (float)sqrt(0.5)) : sum;
+}
+
+ebb_value ebb_unet_residual(const ebb_unet *u, ebb_value x, int64_t out, ebb_resize size)
+{
+    ebb_graph *g = u->g;
+    ebb_shape s = ebb_graph_shape(g, x);
+    ebb_value h = ebb_silu(g, ebb_unet_norm(u, "norm1", x));
+    h = ebb_unet_resized(u, h, size);
+    h = ebb_nn_conv(g, "conv1", h, out, 3, 1, 1.0f);
+    ebb_value shift = ebb_nn_linear(g, "time_emb_proj", u->temb, out, 1.0f);
+    h = ebb_add(g, h, ebb_reshape(g, shift, EBB_SHAPE(s.dim[0], 1, 1, out)));
+    h = ebb_silu(g, ebb_unet_norm(u, "norm2", h));
+    h = ebb_nn_conv(g, "conv2", h, out, 3, 1, 0.0f);
+    x = ebb_unet_resized(u, x, size);
+    if (s.dim[3] != out || size != EBB_SIZE_KEEP)
+        x = ebb_nn_conv(g, "conv_shortcut", x, out, 1, 1, 1.0f);
+    return joined(u, x, h);
+}
+
+ebb_value ebb_unet_attention(const ebb_unet *u, ebb_value x)
+{
+    ebb_graph *g = u->g;
+    ebb_shape s = ebb_graph_shape(g, x);
+    int64_t n = s.dim[0], t = s.dim[1] * s.dim[2], c = s.dim[3];
+    ebb_shape rows = EBB_SHAPE(n * t, c), tokens = EBB_SHAPE(n, t, 1, c);
+
+    ebb_value h = ebb_reshape(g, ebb_unet_norm(u, "group_norm", x), rows);
+    ebb_value q = ebb_reshape(g, ebb_nn_linear(g, "to_q", h, c, 1.0f), tokens);
+    ebb_value k = ebb_reshape(g, ebb_nn_linear(g, "to_k", h, c, 1.0f), tokens);
+    ebb_value v = ebb_reshape(g, ebb_nn_linear(g, "to_v", h, c, 1.0f), tokens);
+    h = ebb_reshape(g, ebb_attention(g, q, k, v, (float)(1.0 / sqrt((double)c))), rows);
+    h = ebb_nn_linear(g, "to_out.0", h, c, 0.0f);
+    return joined(u, x, ebb_reshape(g, h, s));
+}
