@@ -83,7 +83,7 @@ int64_t net_file_index(const ebb_node *p, int64_t i)
     return ((o * d[2] + c) * d[0] + y) * d[1] + x;
 }
 
-static void draw_weights(const ebb_node *p, float *w)
+void net_draw(const ebb_node *p, float *w)
 {
     ebb_shape file = net_file_shape(p);
     uint64_t hash = rule_hash(p->name, "");
@@ -135,7 +135,7 @@ static void net_plan(net *e)
     for (int i = 0; i < e->g->nparams; i++) {
         const ebb_node *p = net_param(e, i);
         e->weight[i] = net_memory((size_t)ebb_shape_count(p->shape), sizeof(float));
-        draw_weights(p, e->weight[i]);
+        net_draw(p, e->weight[i]);
         ebb_plan_bind_param(e->plan, i, e->weight[i]);
     }
     ebb_plan_prepare(e->plan);

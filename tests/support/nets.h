@@ -30,6 +30,9 @@ uint64_t rule_word(uint64_t hash, int64_t i);
 ebb_shape net_file_shape(const ebb_node *param);
 int64_t net_file_index(const ebb_node *param, int64_t i);
 
+/* A parameter's weights by the rule, in the order of memory. */
+void net_draw(const ebb_node *param, float *w);
+
 typedef struct net {
     ebb_graph *g;
     ebb_value *values;    /* what the plan holds: count of them */

@@ -180,12 +180,11 @@ static void walk_trio(const oracle_cell *c, ebb_shape x, ebb_shape w, ebb_shape 
     for (int64_t i = 0; i < c->count; i++)
         c->y[0][i] = 0;
     int64_t yat[EBB_RANK_MAX], wat[EBB_RANK_MAX];
-    for (int64_t iy = 0; iy < ebb_shape_count(y); iy++) {
+    int64_t weights = ebb_shape_count(w), places = ebb_shape_count(y);
+    for (int64_t iy = 0; iy < places; iy++) {
         unravel(iy, y, yat);
-        for (int64_t iw = 0; iw < ebb_shape_count(w); iw++) {
+        for (int64_t iw = yat[3]; iw < weights; iw += w.dim[3]) {     /* those of the same o */
             unravel(iw, w, wat);
-            if (wat[3] != yat[3])
-                continue;
             int64_t xat[] = { yat[0], yat[1] * a->stride + wat[0] - a->pad_top,
                               yat[2] * a->stride + wat[1] - a->pad_left, wat[2] };
             if (xat[1] >= 0 && xat[1] < x.dim[1] && xat[2] >= 0 && xat[2] < x.dim[2])
