@@ -32,8 +32,7 @@ static void rotate(int n, double *a, double *v, int p, int q)
     }
 }
 
-/* Symmetric a (n,n), destroyed; eigen (n), axes (n,n): eigenvectors as columns. Jacobi's method. */
-static void take_apart(int n, double *a, double *eigen, double *axes)
+void ebb_symmetric_eigen(int n, double *a, double *eigen, double *axes)
 {
     for (int i = 0; i < n * n; i++)
         axes[i] = i % (n + 1) == 0;
@@ -81,7 +80,7 @@ static ebb_status decompose(ebb_context *ctx, ebb_target *t)
         double *eigen = t->eigen + k * t->dim;
         for (int i = 0; i < square; i++)
             scratch[i] = t->cov[k * square + i];
-        take_apart(t->dim, scratch, eigen, t->axes + k * square);
+        ebb_symmetric_eigen(t->dim, scratch, eigen, t->axes + k * square);
         double most = 0;
         for (int i = 0; i < t->dim; i++)
             most = fmax(most, fabs(eigen[i]));

@@ -39,6 +39,9 @@ void ebb_target_sample(const ebb_target *t, uint64_t seed, int64_t first, int64_
 /* Mean (dim) and covariance (dim,dim). */
 void ebb_target_moments(const ebb_target *t, double *mean, double *cov);
 
+/* Symmetric a (n,n), destroyed; eigen (n), axes (n,n): eigenvectors as columns. Jacobi's method. */
+void ebb_symmetric_eigen(int n, double *a, double *eigen, double *axes);
+
 /* A field over the law, n rows; guided: score = (1+w) of the class - w of all (label < 0: no class). The target must
  * outlive it. */
 typedef struct ebb_target_field {

@@ -8,8 +8,9 @@ cd "$1"
 find src simd -name '*.[ch]' -o -name '*.def' | LC_ALL=C sort | xargs awk '
 BEGIN {
     # layer: what its files may include beside their own layer
-    ours["cli"] = "";                                       ours["train"] = "diffusion dataset nn plan format check"
+    ours["cli"] = "";                                       ours["train"] = "diffusion eval dataset nn plan format check"
     ours["dataset"] = "format base";                        ours["diffusion"] = "nn graph plan"
+    ours["eval"] = "diffusion format base"
     ours["nn"] = "graph";                                   ours["plan"] = "graph backend"
     ours["backend"] = "graph simd base";                    ours["graph"] = "base"
     ours["format"] = "base";                                ours["base"] = "simd"
