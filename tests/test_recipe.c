@@ -236,7 +236,7 @@ static void test_damage(void **state)
 static void test_built_in(void **state)
 {
     static const char *const names[] = {"digits", "digits-demo", "digits-ism", "mixture-ism", "fashion-vp", "fashion-subvp",
-                                        "fashion-ve", "unet-s", "unet-m", "unet-l"};
+                                        "fashion-ve", "unet-s", "unet-m", "unet-l", "ddpmpp-s", "ncsnpp-s"};
     (void)state;
     char *list, *keys;
     assert_int_equal(ebb_recipe_list(ctx, &list), EBB_OK);

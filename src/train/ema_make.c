@@ -127,9 +127,8 @@ static ebb_status combine(snapshots *s, double width, int64_t step, const char *
     EBB_TRY(ebb_alloc(s->ctx, (void **)&s->stage, length, sizeof *s->stage, "a snapshot"));
     for (int i = 0; i < s->count; i++)
         EBB_TRY(add(s, i));
-    /* What is not trained is in every snapshot alike. */
     for (size_t j = 0; j < length; j++)
-        s->block[j] = j < (size_t)s->model->params.trained ? (float)s->sum[j] : s->model->owned[j];
+        s->block[j] = (float)s->sum[j];
     s->model->weights = s->block;
     s->model->step = step;
     s->model->ema_width = width;
