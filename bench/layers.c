@@ -52,7 +52,7 @@ static int read_network(ebb_context *ctx, char size, int n, layer *layers, int c
     need(ctx, ebb_recipe_complete(ctx, recipe));
     need(ctx, ebb_recipe_network(ctx, recipe, &net));
     need(ctx, ebb_graph_create(ctx, &g));
-    ebb_eval_graph(g, &net, n);
+    ebb_eval_graph(g, &net, n, NULL);
     need(ctx, ebb_graph_status(g));
     for (int32_t i = 0; i < g->count; i++) {
         if (g->node[i].op != EBB_OP_conv)
