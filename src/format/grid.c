@@ -5,34 +5,15 @@
  */
 #include <string.h>
 
-#include "format/format.h"
+#include "format/canvas.h"
 
 enum {
     GAP = 2,              /* between cells and around them */
     CELL_WISHED = 56,     /* pictures are enlarged up to this side */
     SCALE_MAX = 8,
-    GLYPH_W = 5, GLYPH_H = 7, ADVANCE = 6,
+    GLYPH_W = EBB_GLYPH_W, GLYPH_H = EBB_GLYPH_H, ADVANCE = EBB_GLYPH_ADVANCE,
     LABEL_MAX = 40,       /* characters that are drawn */
     SIDE_MAX = 100000     /* of the whole picture: viewers and libpng stop somewhere beyond */
-};
-
-/* Glyphs from ' ' to '~'; each digit (base 32: 0-9, A-V) is a row from the top, its high bit at the left. */
-static const char font[][GLYPH_H + 1] = {
-    "0000000", "4444404", "AA00000", "AAVAVAA", "4FKE5U4", "OP248J3", "CIK8LID", "4400000",   /*  !"#$%&' */
-    "2488842", "8422248", "04LEL40", "044V440", "0000C48", "000V000", "00000CC", "01248G0",   /* ()*+,-./ */
-    "EHJLPHE", "4C4444E", "EH1248V", "U11E11U", "26AIV22", "VGU11HE", "EGGUHHE", "V124488",   /* 01234567 */
-    "EHHEHHE", "EHHF11E",   /* 89 */
-    "0CC0CC0", "0CC0C48", "248G842", "00V0V00", "8421248", "EH12404", "EH1DLLE",   /* :;<=>?@ */
-    "4AHHVHH", "UHHUHHU", "EHGGGHE", "UHHHHHU", "VGGUGGV", "VGGUGGG", "EHGNHHE", "HHHVHHH",   /* ABCDEFGH */
-    "E44444E", "72222IC", "HIKOKIH", "GGGGGGV", "HRLLHHH",   /* IJKLM */
-    "HPPLJJH", "EHHHHHE", "UHHUGGG", "EHHHLID", "UHHUKIH", "FGGE11U", "V444444", "HHHHHHE",   /* NOPQRSTU */
-    "HHHHAA4", "HHHLLRH", "HHA4AHH", "HHA4444", "V1248GV",   /* VWXYZ */
-    "E88888E", "0G84210", "E22222E", "4AH0000", "000000V", "8400000",   /* [\]^_` */
-    "00E1FHF", "GGMPHHU", "00EGGHE", "11DJHHF", "00EHVGE", "698S888", "00FHF1E", "GGMPHHH",   /* abcdefgh */
-    "40C444E", "20622IC", "GGIKOKI", "C44444E", "00QLLLL",   /* ijklm */
-    "00MPHHH", "00EHHHE", "00UHUGG", "00DJF11", "00MPGGG", "00FGE1U", "88S8896", "00HHHJD",   /* nopqrstu */
-    "00HHHA4", "00HHLLA", "00HA4AH", "00HHF1E", "00V248V",   /* vwxyz */
-    "2448442", "4444444", "8442448", "008L200",   /* {|}~ */
 };
 
 typedef struct grid {
@@ -47,11 +28,6 @@ typedef struct grid {
     ebb_image image;
 } grid;
 
-static int row_bits(char digit)
-{
-    return digit <= '9' ? digit - '0' : digit - 'A' + 10;
-}
-
 /* White ground, black text: n pixels of the row at (x, y). */
 static void fill(grid *g, int64_t x, int64_t y, int64_t n, uint8_t value)
 {
@@ -60,11 +36,9 @@ static void fill(grid *g, int64_t x, int64_t y, int64_t n, uint8_t value)
 
 static void draw_glyph(grid *g, int64_t x, int64_t y, unsigned char letter)
 {
-    /* What the font lacks is a box. */
-    const char *glyph = letter >= ' ' && letter <= '~' ? font[letter - ' '] : "VHHHHHV";
     for (int r = 0; r < GLYPH_H * g->text_scale; r++)
         for (int c = 0; c < GLYPH_W; c++)
-            if (row_bits(glyph[r / g->text_scale]) >> (GLYPH_W - 1 - c) & 1)
+            if (ebb_glyph_row(letter, r / g->text_scale) >> (GLYPH_W - 1 - c) & 1)
                 fill(g, x + c * g->text_scale, y + r, g->text_scale, 0);
 }
 
