@@ -206,6 +206,48 @@ EBB_API ebb_status ebb_nll(ebb_context *ctx, ebb_model *model, const ebb_nll_opt
 EBB_API ebb_status ebb_variance_list(ebb_context *ctx, char **json);
 EBB_API ebb_status ebb_decoder_list(ebb_context *ctx, char **json);
 
+/* ---- exact laws ----------------------------------------------------------------------------- */
+/* Mixtures of normal laws have exact scores at every noise level, so that a sampler's own error, or a trained score's, can
+ * be seen. A job runs samplers over such a law and tells how far their samples are from it. */
+typedef struct ebb_toy_options {
+    size_t size;
+    const char *target;          /* "mixture", "ring:modes=6,sd=0.05", ...: ebb_target_list */
+    const char *job;             /* "samples": one sampler; "compare": every sampler at one budget; "convergence": orders of
+                                    samplers; "panels": Langevin dynamics between two modes; NULL: samples */
+    const char *score;           /* "exact"; "train": a network that is trained first; NULL: exact, or of `model` */
+    const char *model;           /* model.safetensors whose score and process are used; NULL: none */
+    const char *save;            /* score train: where the model is written; NULL: nowhere */
+    const char *process;         /* "vp", "ve:sigma_max=10", ...: a recipe's keys process.*; NULL: vp */
+    const char *const *settings; /* recipe keys "optim.lr=1e-3" of process and training */
+    int settings_count;
+    const char *sampler;         /* "heun", "edm:churn=40", ...; compare, convergence: a list with + between; NULL: heun, all */
+    const char *grid;            /* "karras:rho=5", ...; NULL: the sampler's own */
+    int steps;                   /* 0: the sampler's own */
+    int nfe;                     /* compare: evaluations a sample; 0: 50 */
+    int64_t n;                   /* samples; 0: 10000 (compare: 4000) */
+    uint64_t seed;               /* sample i of a seed is always the same, as ebb_sample's */
+    int label;                   /* class, or EBB_LABEL_NONE */
+    double guidance;             /* Ho & Salimans' w, as ebb_sample_options has it; needs a class */
+    int resamples;               /* of the intervals of distances; 0: 40; -1: no intervals */
+    const char *picture;         /* PNG: samples beside the law, on a line a histogram over the density, curves of errors;
+                                    NULL: none */
+    const char *samples;         /* npy, f64 (n, dim); NULL: none */
+    /* Called now and then from one thread at a time: what is being done, how much of it; non-zero stops. */
+    int (*progress)(void *user, const char *doing, int64_t done, int64_t total);
+    void *user;
+} ebb_toy_options;
+/* target NULL, label EBB_LABEL_NONE, all else zero. */
+EBB_API ebb_toy_options ebb_toy_defaults(void);
+/* JSON of the job. samples: {nfe, distances: {NAME: {value, floor (of as many true points), low, high (90% by resampling)}},
+ * modes, classes, chi_square, moments, flow_error (root mean square distance to the exact probability flow from the same
+ * start; samplers without noise only), fisher (trained scores: E |s - true score|^2 by level)}; compare: {rows}; convergence:
+ * {rows, theorem (normal laws on a line)}; panels: {gap, rows}. Does not depend on threads. EBB_E_USAGE: an unknown name;
+ * EBB_E_ARGUMENT: options that do not fit together, stopped. */
+EBB_API ebb_status ebb_toy(ebb_context *ctx, const ebb_toy_options *options, char **json);
+/* JSON arrays: {name, dim, options (with their defaults), help}; {name, help}. */
+EBB_API ebb_status ebb_target_list(ebb_context *ctx, char **json);
+EBB_API ebb_status ebb_distance_list(ebb_context *ctx, char **json);
+
 /* ---- pictures and arrays ------------------------------------------------------------------- */
 /* round(127.5*(x+1)) clamped to 0..255. */
 EBB_API void ebb_pixels_to_bytes(const float *pixels, size_t count, uint8_t *bytes);

@@ -1,0 +1,323 @@
+/* toy.c: ebb toy: samplers over exact laws, and how far their samples are from them.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static struct {
+    char *score, *model, *save, *process, *sampler, *grid, *class, *seed, *out;
+    long long n;
+    int steps, nfe, resamples, compare, convergence, panels, list;
+    double guidance;
+} given;
+
+static const struct poptOption options[] = {
+    {"score", 0, POPT_ARG_STRING, &given.score, 0, "exact (default); train: a network learns it first, by the keys", "S"},
+    {"model", 0, POPT_ARG_STRING, &given.model, 0, "the score of this trained model, over its process", "FILE"},
+    {"save", 0, POPT_ARG_STRING, &given.save, 0, "--score train: keep the model", "FILE"},
+    {"process", 0, POPT_ARG_STRING, &given.process, 0, "how noise is added (default vp): KIND[:key=value,...] of the keys process.*", "P"},
+    {"sampler", 0, POPT_ARG_STRING, &given.sampler, 0,
+     "the method and its settings (default heun): NAME[:key=value,...]; --compare, --convergence: several, with + between (default: all)", "S"},
+    {"grid", 0, POPT_ARG_STRING, &given.grid, 0, "levels that it walks through (default: its own): KIND[:key=value,...]", "G"},
+    {"steps", 0, POPT_ARG_INT, &given.steps, 0, "steps of the sampler (default: its own)", "N"},
+    {"number", 'n', POPT_ARG_LONGLONG, &given.n, 0, "samples (default 10000; --compare 4000)", "N"},
+    {"class", 0, POPT_ARG_STRING, &given.class, 0, "sample this class", "K"},
+    {"guidance", 0, POPT_ARG_DOUBLE, &given.guidance, 0,
+     "weight w: score = (1+w) score_class - w score_all (Ho & Salimans; default 0)", "W"},
+    {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the samples (default 0)", "K"},
+    {"resamples", 0, POPT_ARG_INT, &given.resamples, 0, "of the intervals of distances (default 40; -1: no intervals)", "B"},
+    {"out", 'o', POPT_ARG_STRING, &given.out, 0, "a picture (.png), or the samples, f64 (N,dim) (.npy)", "FILE"},
+    {"compare", 0, POPT_ARG_NONE, &given.compare, 0, "every sampler at one number of evaluations, as a table", NULL},
+    {"nfe", 0, POPT_ARG_INT, &given.nfe, 0, "--compare: evaluations a sample (default 50)", "N"},
+    {"convergence", 0, POPT_ARG_NONE, &given.convergence, 0, "how fast samplers' errors fall, at 24 .. 384 steps", NULL},
+    {"panels", 0, POPT_ARG_NONE, &given.panels, 0, "two modes on a line: Langevin dynamics from one of them for T = 0.1, 1, 10", NULL},
+    {"list", 0, POPT_ARG_NONE, &given.list, 0, "list the laws with their options", NULL},
+    CLI_COMMON_OPTIONS,
+};
+
+static void more_help(FILE *out)
+{
+    cli_help_list(out, "Laws, as in ebb toy ring:modes=6,sd=0.05 (--list: with their options)", ebb_target_list);
+    cli_help_list(out, "Distances", ebb_distance_list);
+    cli_help_list(out, "Samplers", ebb_sampler_list);
+    cli_help_list(out, "Settings of samplers, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
+    cli_help_list(out, "Grids, as in --grid karras:rho=5", ebb_grid_list);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n > m && strcmp(text + n - m, end) == 0;
+}
+
+static const char *job(void)
+{
+    return given.compare ? "compare" : given.convergence ? "convergence" : given.panels ? "panels" : "samples";
+}
+
+/* An output's folder must take a file: better to know before the work than after it. */
+static int check_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int n = slash ? (int)(slash - path) : 0;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (n ? n : 1) : 1, slash ? path : ".");
+    return access(folder, W_OK | X_OK) == 0 ? CLI_OK : cli_fail("cannot write %s: folder %s: %s", path, folder, strerror(errno));
+}
+
+static int check(const cli_line *line)
+{
+    if (given.list)
+        return line->count == 0 ? CLI_OK : cli_fail_usage("--list takes no law: \"%s\"", line->rest[0]);
+    if (line->count < 1)
+        return cli_fail_usage("over which law? name one, as mixture or ring:modes=6 (--list shows them)");
+    for (int i = 1; i < line->count; i++)
+        if (!strchr(line->rest[i], '='))
+            return cli_fail_usage("one law and key=value after it: \"%s\" is neither", line->rest[i]);
+    if (given.compare + given.convergence + given.panels > 1)
+        return cli_fail_usage("--compare, --convergence and --panels: give one of them");
+    if (given.nfe && !given.compare)
+        return cli_fail_usage("--nfe is of --compare; else give --steps");
+    if (given.steps < 0 || given.n < 0 || given.nfe < 0)
+        return cli_fail_usage("-n, --steps and --nfe take numbers from 0");
+    if (given.out && !ends_with(given.out, ".png") && !ends_with(given.out, ".npy"))
+        return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
+    if (!isfinite(given.guidance))
+        return cli_fail_usage("--guidance takes a finite number");
+    int code = given.out ? check_folder(given.out) : CLI_OK;
+    return code == CLI_OK && given.save ? check_folder(given.save) : code;
+}
+
+typedef struct clock_of_work { double start; char doing[80]; } clock_of_work;
+
+static int on_progress(void *user, const char *doing, int64_t done, int64_t total)
+{
+    char left[32];
+    clock_of_work *w = user;
+    double now = cli_seconds();
+    if (strcmp(w->doing, doing) != 0) {
+        snprintf(w->doing, sizeof w->doing, "%s", doing);
+        w->start = now;
+    }
+    double gone = fmax(now - w->start, 1e-6), rate = (double)done / gone;
+    cli_progress(false, "%s  %lld/%lld  %.3g/s  left %s", doing, (long long)done, (long long)total, rate,
+                 cli_duration((double)(total - done) / rate, left));
+    return cli_stopped();
+}
+
+/* ---- showing ---------------------------------------------------------------------------------------------------------------- */
+
+/* {name: {...}} as rows with the name first. */
+static json_t *as_rows(const json_t *object, const char *what)
+{
+    const char *key;
+    json_t *value, *rows = json_array();
+    json_object_foreach ((json_t *)object, key, value) {
+        json_t *row = json_pack("{s:s}", what, key);
+        json_object_update(row, value);
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static void show_rows(const char *title, json_t *rows)
+{
+    if (json_array_size(rows) == 0)
+        return;
+    printf("\n%s\n", title);
+    cli_table(rows, 2);
+}
+
+static double number(const json_t *json, const char *key)
+{
+    return json_number_value(json_object_get(json, key));
+}
+
+static void show_test(const json_t *json, const char *key, const char *what)
+{
+    const json_t *test = json_object_get(json, key);
+    if (test && !json_is_null(json_object_get(test, "value")))
+        printf("  chi-square of %s: %.4g, %d degrees of freedom, by chance %.3g\n", what, number(test, "value"),
+               (int)number(test, "freedom"), number(test, "chance"));
+}
+
+static void show_samples(const json_t *json)
+{
+    json_t *distances = as_rows(json_object_get(json, "distances"), "distance");
+    printf("%lld samples by %s over grid %s: %lld steps, %lld evaluations each\n", (long long)number(json, "samples"),
+           json_string_value(json_object_get(json, "sampler")), json_string_value(json_object_get(json, "grid")),
+           (long long)number(json, "steps"), (long long)number(json, "nfe"));
+    show_rows("Distances to the law (floor: of as many true points; low, high: 90% by resampling)", distances);
+    json_decref(distances);
+    if (json_object_get(json, "flow_error"))
+        printf("  from the exact probability flow, root mean square: %.4g\n", number(json, "flow_error"));
+    bool modes = json_array_size(json_object_get(json, "modes")) > 1;
+    if (modes)
+        show_rows("Modes", json_object_get(json, "modes"));
+    show_test(json, "chi_square", "modes");
+    if (!modes)
+        show_rows("Classes", json_object_get(json, "classes"));
+    show_test(json, "class_chi_square", "classes");
+    show_rows("Fisher divergence E |s - true score|^2 of the learned score, by level", json_object_get(json, "fisher"));
+}
+
+/* Steps, evaluations and errors of a row as columns. */
+static json_t *flat_orders(const json_t *rows)
+{
+    size_t i, k;
+    json_t *row, *value, *out = json_array();
+    json_array_foreach ((json_t *)rows, i, row) {
+        json_t *flat = json_pack("{s:O, s:O, s:O, s:O}", "sampler", json_object_get(row, "sampler"), "error of",
+                                 json_object_get(row, "error_of"), "order", json_object_get(row, "order"), "last order",
+                                 json_object_get(row, "last_order"));
+        json_array_foreach (json_object_get(row, "error"), k, value) {
+            char name[32];
+            snprintf(name, sizeof name, "%lld steps",
+                     (long long)json_integer_value(json_array_get(json_object_get(row, "steps"), k)));
+            /* Three digits are what an error has to say. */
+            char text[32];
+            snprintf(text, sizeof text, "%.2e", json_number_value(value));
+            json_object_set_new(flat, name, json_string(text));
+        }
+        json_array_append_new(out, flat);
+    }
+    return out;
+}
+
+static void show(const json_t *json)
+{
+    printf("%s: %s score, process %s\n", json_string_value(json_object_get(json, "target")),
+           json_string_value(json_object_get(json, "score")), json_string_value(json_object_get(json, "process")));
+    if (json_object_get(json, "training"))
+        printf("trained %lld steps, mean loss of the last %.4g\n", (long long)number(json_object_get(json, "training"), "steps"),
+               number(json_object_get(json, "training"), "loss"));
+    if (given.compare) {
+        printf("%lld samples of each sampler at about %lld evaluations\n\n", (long long)number(json, "samples"),
+               (long long)number(json, "budget"));
+        cli_table(json_object_get(json, "rows"), 0);
+    } else if (given.convergence) {
+        json_t *rows = flat_orders(json_object_get(json, "rows"));
+        show_rows("Errors of samplers (order: slope of log error over log steps)", rows);
+        show_rows("TV(output, data) and the three terms of its bound (Chen et al. 2023): start, step, score", json_object_get(json, "theorem"));
+        json_decref(rows);
+    } else if (given.panels) {
+        printf("spectral gap of Langevin dynamics %.4g; expected to have crossed: (1 - exp(-gap T))/2\n", number(json, "gap"));
+        show_rows("Particles that began in one mode", json_object_get(json, "rows"));
+    } else {
+        show_samples(json);
+    }
+    if (given.out)
+        printf("\n%s written\n", given.out);
+}
+
+/* ---- working ---------------------------------------------------------------------------------------------------------------- */
+
+static int read_numbers(ebb_toy_options *o)
+{
+    char *end;
+    errno = 0;
+    if (given.seed) {
+        o->seed = strtoull(given.seed, &end, 10);
+        if (errno || *end || end == given.seed || given.seed[0] == '-')
+            return cli_fail_usage("--seed %s: give a whole number from 0 to 18446744073709551615", given.seed);
+    }
+    if (given.class) {
+        long label = strtol(given.class, &end, 10);
+        if (errno || *end || end == given.class || label < 0 || label > INT_MAX)
+            return cli_fail_usage("--class %s: give a whole number from 0", given.class);
+        o->label = (int)label;
+    }
+    return CLI_OK;
+}
+
+static int list_laws(ebb_context *ctx)
+{
+    char *text;
+    ebb_status status = ebb_target_list(ctx, &text);
+    json_t *json = status == EBB_OK ? cli_json_take(text) : NULL;
+    if (!json)
+        return status == EBB_OK ? CLI_ERROR : cli_fail_context(ctx, status);
+    if (cli_common.json)
+        cli_json_print(json);
+    else
+        cli_table(json, 0);
+    json_decref(json);
+    return CLI_OK;
+}
+
+static int run_job(ebb_context *ctx, const ebb_toy_options *o)
+{
+    char *text;
+    cli_stop_catch();
+    ebb_status status = ebb_toy(ctx, o, &text);
+    cli_progress_end();
+    if (cli_stopped() && status != EBB_OK)
+        return cli_fail("stopped"), CLI_INTERRUPTED;
+    if (status != EBB_OK)
+        return cli_fail_context(ctx, status);
+    json_t *json = cli_json_take(text);
+    if (!json)
+        return CLI_ERROR;
+    if (cli_common.json)
+        cli_json_print(json);
+    else
+        show(json);
+    json_decref(json);
+    return CLI_OK;
+}
+
+static int toy(ebb_context *ctx, const cli_line *line)
+{
+    clock_of_work w = {0};
+    ebb_toy_options o = ebb_toy_defaults();
+    int code = read_numbers(&o);
+    if (given.list)
+        return list_laws(ctx);
+    if (code != CLI_OK)
+        return code;
+    o.target = line->rest[0];
+    o.job = job();
+    o.score = given.score;
+    o.model = given.model;
+    o.save = given.save;
+    o.process = given.process;
+    o.settings = line->rest + 1;
+    o.settings_count = line->count - 1;
+    o.sampler = given.sampler;
+    o.grid = given.grid;
+    o.steps = given.steps;
+    o.nfe = given.nfe;
+    o.n = given.n;
+    o.guidance = given.guidance;
+    o.resamples = given.resamples;
+    o.picture = given.out && ends_with(given.out, ".png") ? given.out : NULL;
+    o.samples = given.out && !o.picture ? given.out : NULL;
+    o.progress = on_progress;
+    o.user = &w;
+    return run_job(ctx, &o);
+}
+
+static int run(const cli_command *self, int argc, const char **argv)
+{
+    return cli_run(self, options, argc, argv, check, toy);
+}
+
+const cli_command cli_toy = {
+    .name = "toy",
+    .summary = "runs samplers over laws that are known exactly, and measures the distance",
+    .arguments = "LAW [key=value ...]",
+    .examples = "  ebb toy mixture -o mixture.png                          # heun over the exact score\n"
+                "  ebb toy ring:modes=6 --sampler euler-maruyama --steps 200 -o ring.png\n"
+                "  ebb toy moons --score train train.steps=2000 --save moons.safetensors -o moons.png\n"
+                "  ebb toy digits-1d --class 7 --guidance -0.5 --sampler euler-maruyama -o digits.png\n"
+                "  ebb toy mixture --compare --nfe 20 --sampler heun+dpmpp-2m+unipc+ddim\n"
+                "  ebb toy mixture --convergence -o orders.png\n"
+                "  ebb toy two-modes:separation=4 --panels -o panels.png\n",
+    .run = run,
+    .more_help = more_help,
+};
