@@ -105,7 +105,8 @@ static int on_progress(void *user, const char *doing, int64_t done, int64_t tota
         w->start = now;
     }
     double gone = fmax(now - w->start, 1e-6), rate = (double)done / gone;
-    cli_progress(false, "%s  %lld/%lld  %.3g/s  left %s", doing, (long long)done, (long long)total, rate,
+    if (gone > 0.2)
+        cli_progress(false, "%s  %lld/%lld  %.3g/s  left %s", doing, (long long)done, (long long)total, rate,
                  cli_duration((double)(total - done) / rate, left));
     return cli_stopped();
 }
@@ -162,7 +163,8 @@ static void show_samples(const json_t *json)
     show_test(json, "chi_square", "modes");
     if (!modes)
         show_rows("Classes", json_object_get(json, "classes"));
-    show_test(json, "class_chi_square", "classes");
+    if (json_array_size(json_object_get(json, "classes")) != json_array_size(json_object_get(json, "modes")))
+        show_test(json, "class_chi_square", "classes");
     show_rows("Fisher divergence E |s - true score|^2 of the learned score, by level", json_object_get(json, "fisher"));
 }
 
@@ -189,6 +191,23 @@ static json_t *flat_orders(const json_t *rows)
     return out;
 }
 
+static void show_compared(const json_t *json)
+{
+    size_t i;
+    json_t *row, *rows = json_array();
+    printf("%lld samples of each sampler at about %lld evaluations\n\n", (long long)number(json, "samples"),
+           (long long)number(json, "budget"));
+    json_array_foreach (json_object_get(json, "rows"), i, row)
+        if (!json_object_get(row, "refused"))
+            json_array_append(rows, row);
+    cli_table(rows, 0);
+    json_decref(rows);
+    json_array_foreach (json_object_get(json, "rows"), i, row)
+        if (json_object_get(row, "refused"))
+            printf("%s: %s\n", json_string_value(json_object_get(row, "sampler")),
+                   json_string_value(json_object_get(row, "refused")));
+}
+
 static void show(const json_t *json)
 {
     printf("%s: %s score, process %s\n", json_string_value(json_object_get(json, "target")),
@@ -197,9 +216,7 @@ static void show(const json_t *json)
         printf("trained %lld steps, mean loss of the last %.4g\n", (long long)number(json_object_get(json, "training"), "steps"),
                number(json_object_get(json, "training"), "loss"));
     if (given.compare) {
-        printf("%lld samples of each sampler at about %lld evaluations\n\n", (long long)number(json, "samples"),
-               (long long)number(json, "budget"));
-        cli_table(json_object_get(json, "rows"), 0);
+        show_compared(json);
     } else if (given.convergence) {
         json_t *rows = flat_orders(json_object_get(json, "rows"));
         show_rows("Errors of samplers (order: slope of log error over log steps)", rows);

@@ -174,7 +174,8 @@ static ebb_status make_judge(ebb_context *ctx, ebb_judge *j)
 
 ebb_status ebb_judge_create(ebb_context *ctx, const ebb_target *law, ebb_judge *out)
 {
-    *out = (ebb_judge){.law = law, .directions = law->dim == 1 ? 1 : EBB_JUDGE_DIRECTIONS};
+    *out = (ebb_judge){.law = law, .directions = law->dim == 1 ? 1 : EBB_JUDGE_DIRECTIONS,
+                       .paired = EBB_JUDGE_PAIRED};
     ebb_status status = make_judge(ctx, out);
     if (status != EBB_OK)
         ebb_judge_free(out);
@@ -242,11 +243,12 @@ static ebb_status see(ebb_context *ctx, ebb_seen *s)
 {
     int dim = s->j->law->dim;
     s->pairs = s->n < EBB_JUDGE_PAIRS ? s->n : EBB_JUDGE_PAIRS;
-    s->paired = s->n < EBB_JUDGE_PAIRED ? s->n : EBB_JUDGE_PAIRED;
+    s->paired = s->n < s->j->paired ? s->n : s->j->paired;
+    s->best = NAN;
     EBB_TRY(see_lines(ctx, s));
     EBB_TRY(ebb_pairs_create(ctx, EBB_PAIR_ENERGY, true, dim, s->x, s->pairs, s->j->real, EBB_JUDGE_PAIRS, &s->energy));
     EBB_TRY(ebb_pairs_create(ctx, EBB_PAIR_MMD, true, dim, s->x, s->pairs, s->j->real, EBB_JUDGE_PAIRS, &s->mmd));
-    if (dim > 1)
+    if (dim > 1 && s->paired > 0)
         EBB_TRY(ebb_assignment_w2(ctx, dim, s->x, s->j->real, s->paired, NULL, &s->best));
     return EBB_OK;
 }

@@ -13,7 +13,7 @@
 #include "eval/pairs.h"
 
 #define EBB_JUDGE_DIRECTIONS 64
-#define EBB_JUDGE_PAIRED 800     /* points of the best pairing */
+#define EBB_JUDGE_PAIRED 800     /* points of the best pairing at most */
 #define EBB_JUDGE_PAIRS 1500     /* points of means over pairs */
 
 typedef enum ebb_distance {
@@ -35,6 +35,7 @@ typedef struct ebb_judge {
     ebb_line *line;              /* (directions) */
     ebb_cells cells;             /* of one or two dimensions */
     double *real;                /* (EBB_JUDGE_PAIRS, dim) true points that pairs are made with */
+    int64_t paired;              /* points of the best pairing; may be set to less, 0: it is not told */
     double mean[EBB_TARGET_DIM_MAX], *cov;
 } ebb_judge;
 ebb_status ebb_judge_create(ebb_context *ctx, const ebb_target *law, ebb_judge *out);

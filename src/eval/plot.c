@@ -44,11 +44,15 @@ static double round_step(double length, double count)
     return power * (head < 1.5 ? 1 : head < 3.5 ? 2 : head < 7.5 ? 5 : 10);
 }
 
-static void tick(ebb_canvas *c, const ebb_axes *a, int k, double value)
+/* Returns the width of its number. */
+static int tick(ebb_canvas *c, const ebb_axes *a, int k, double value)
 {
     char text[32];
     double at[2];
-    snprintf(text, sizeof text, "%g", value);
+    if (a->log[k] && fabs(log10(value)) > 2.5)
+        snprintf(text, sizeof text, "%.0fe%d", value / pow(10, floor(log10(value) + 1e-9)), (int)floor(log10(value) + 1e-9));
+    else
+        snprintf(text, sizeof text, "%g", value);
     int width = ebb_canvas_text_width(text, SCALE);
     ebb_plot_pixel(a, k == 0 ? value : a->lo[0], k == 1 ? value : a->lo[1], at);
     int x = (int)lround(at[0]), y = (int)lround(at[1]);
@@ -59,23 +63,32 @@ static void tick(ebb_canvas *c, const ebb_axes *a, int k, double value)
         ebb_canvas_box(c, a->x - TICK, y, TICK, 2, EBB_PLOT_INK, 1);
         ebb_canvas_text(c, a->x - TICK - 5 - width, y - LETTER / 2 + 1, SCALE, EBB_PLOT_INK, text, false);
     }
+    return width;
 }
 
-static void ticks(ebb_canvas *c, const ebb_axes *a, int k)
+static int larger(int a, int b)
 {
+    return a > b ? a : b;
+}
+
+/* Returns the width of the widest number. */
+static int ticks(ebb_canvas *c, const ebb_axes *a, int k)
+{
+    int widest = 0;
     if (a->log[k]) {
         int from = (int)ceil(log10(a->lo[k]) - 1e-9), to = (int)floor(log10(a->hi[k]) + 1e-9), by = (to - from) / 7 + 1;
         for (int e = from; e <= to; e += by)
-            tick(c, a, k, pow(10, e));
+            widest = larger(widest, tick(c, a, k, pow(10, e)));
         for (int m = 2; to - from < 2 && m < 6; m += 3)  /* 2 and 5 of each decade as well */
             for (int e = from - 1; e <= to; e++)
                 if (m * pow(10, e) >= a->lo[k] && m * pow(10, e) <= a->hi[k])
-                    tick(c, a, k, m * pow(10, e));
-        return;
+                    widest = larger(widest, tick(c, a, k, m * pow(10, e)));
+        return widest;
     }
     double step = round_step(a->hi[k] - a->lo[k], (k == 0 ? a->width : a->height) / 85.0);
     for (double i = ceil(a->lo[k] / step - 1e-9); i * step <= a->hi[k] + 1e-9 * step; i++)
-        tick(c, a, k, i == 0 ? 0 : i * step);
+        widest = larger(widest, tick(c, a, k, i == 0 ? 0 : i * step));
+    return widest;
 }
 
 void ebb_plot_axes(ebb_canvas *c, const ebb_axes *a)
@@ -85,7 +98,7 @@ void ebb_plot_axes(ebb_canvas *c, const ebb_axes *a)
         ebb_canvas_box(c, a->x - 2 + side * (a->width + 2), a->y - 2, 2, a->height + 4, EBB_PLOT_INK, 1);
     }
     ticks(c, a, 0);
-    ticks(c, a, 1);
+    int widest = ticks(c, a, 1);
     if (a->title != NULL)
         ebb_canvas_text(c, a->x + (a->width - ebb_canvas_text_width(a->title, SCALE)) / 2, a->y - LETTER - GAP - 2, SCALE,
                         EBB_PLOT_INK, a->title, false);
@@ -93,7 +106,7 @@ void ebb_plot_axes(ebb_canvas *c, const ebb_axes *a)
         ebb_canvas_text(c, a->x + (a->width - ebb_canvas_text_width(a->label[0], SCALE)) / 2,
                         a->y + a->height + TICK + LETTER + GAP + 8, SCALE, EBB_PLOT_INK, a->label[0], false);
     if (a->label[1] != NULL)
-        ebb_canvas_text(c, a->x - TICK - 6 * EBB_GLYPH_ADVANCE * SCALE - LETTER,
+        ebb_canvas_text(c, a->x - TICK - 5 - widest - GAP - LETTER,
                         a->y + (a->height + ebb_canvas_text_width(a->label[1], SCALE)) / 2, SCALE, EBB_PLOT_INK, a->label[1],
                         true);
 }

@@ -12,6 +12,12 @@
 #define STEPS_LEAST 24           /* of convergence: doubled four times */
 #define RUNS 5
 
+/* Whether errors can fall with the number of steps: not of adaptive methods, nor of those that stay at one level. */
+static bool has_order(const ebb_sampler *s)
+{
+    return s->evaluations > 0 && s->run != ebb_sample_langevin && s->run != ebb_sample_annealed;
+}
+
 const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128])
 {
     const char *list = t->o.sampler;
@@ -94,6 +100,7 @@ ebb_status ebb_toy_compare(ebb_toy_job *t, json_t **out)
     double floor[EBB_DISTANCES];
     char name[128], doing[160];
     json_t *rows = json_array(), *row;
+    t->judge.paired = 0;         /* the slowest of the distances */
     json_object_set_new(*out, "budget", json_integer(t->o.nfe));
     json_object_set_new(*out, "samples", json_integer(t->o.n));
     json_object_set_new(*out, "rows", rows);
@@ -199,6 +206,10 @@ static ebb_status order_of(ebb_toy_job *t, ebb_toy_walk *w, json_t *rows)
 {
     int64_t steps[RUNS], nfe[RUNS];
     double error[RUNS];
+    ebb_sampler_settings set;
+    EBB_TRY(ebb_sampler_parse(t->ctx, w->sampler, &w->kind, &set));
+    if (!has_order(w->kind))
+        return EBB_OK;
     bool random = false, line = t->law.dim == 1 && t->law.parts == 1;
     ebb_status status = order_runs(t, w, steps, nfe, error, &random);
     if (status == EBB_OK && !random)

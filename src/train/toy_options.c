@@ -10,12 +10,21 @@
 
 #define N_MAX 10000000
 
-/* What a recipe is for a law of few dimensions, unless keys say otherwise. */
+/* What a recipe is for a law of few dimensions, unless keys say otherwise. In continuous time most of the effort goes to the
+ * levels at which modes part; a score is smooth where the noise is hard to tell. */
 static const char *const usual[] = {
-    "data.kind=target", "data.limit=200000", "net.kind=mlp", "net.width=128", "net.depth=3", "process.kind=vp",
-    "precision.type=f32", "loss.times=uniform", "loss.t_min=1e-3", "optim.lr=3e-3", "optim.decay=cosine", "optim.lr_end=1e-5", "optim.warmup=50",
-    "optim.ema=0.995", "train.steps=3000", "train.batch=512", "train.shard=256", "train.save_every=0",
+    "data.kind=target", "data.limit=200000", "net.kind=mlp", "net.width=96", "net.depth=3", "process.kind=vp",
+    "precision.type=f32", "optim.lr=5e-3", "optim.decay=cosine", "optim.lr_end=1e-5", "optim.warmup=50", "optim.beta2=0.99",
+    "optim.ema=0.998", "train.steps=2000", "train.batch=512", "train.shard=256", "train.save_every=0", NULL,
 };
+static const char *const usual_continuous[] = {"loss.times=log-normal", "loss.log_mean=-1", "loss.log_std=2",
+                                               "loss.weighting=epsilon", "process.prediction=score", NULL};
+/* Where x grows with the noise the network's input must not. */
+static const char *const usual_exploding[] = {"loss.times=log-normal", "loss.log_mean=-1", "loss.log_std=2",
+                                              "loss.weighting=epsilon", "process.prediction=edm", "process.sigma_data=1",
+                                              "process.clock=log-snr", NULL};
+/* A score says nothing of x_0 where alpha is 0; a velocity does. */
+static const char *const usual_flow[] = {"process.prediction=flow", "loss.times=uniform", NULL};
 
 ebb_toy_options ebb_toy_defaults(void)
 {
@@ -110,21 +119,42 @@ static ebb_status set_process(ebb_context *ctx, ebb_recipe *r, const char *text)
     return EBB_OK;
 }
 
+static ebb_status set_all(ebb_context *ctx, ebb_recipe *r, const char *const *keys)
+{
+    for (; *keys != NULL; keys++)
+        EBB_TRY(ebb_recipe_set(ctx, r, *keys));
+    return EBB_OK;
+}
+
+static ebb_status set_given(ebb_context *ctx, ebb_recipe *r, const ebb_toy_options *o)
+{
+    if (o->process != NULL)
+        EBB_TRY(set_process(ctx, r, o->process));
+    for (int i = 0; i < o->settings_count; i++) {
+        if (strncmp(o->settings[i], "data.path", 9) == 0 || strncmp(o->settings[i], "data.kind", 9) == 0)
+            return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: the data are points of the law that was named", o->settings[i]);
+        EBB_TRY(ebb_recipe_set(ctx, r, o->settings[i]));
+    }
+    return EBB_OK;
+}
+
 static ebb_status make_recipe(ebb_toy_job *t)
 {
     ebb_context *ctx = t->ctx;
     const ebb_toy_options *o = &t->o;
     EBB_TRY(ebb_recipe_default(ctx, &t->recipe));
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-        EBB_TRY(ebb_recipe_set(ctx, t->recipe, usual[i]));
+    EBB_TRY(set_all(ctx, t->recipe, usual));
     EBB_TRY(set(ctx, t->recipe, "data.path=", o->target, strlen(o->target)));
-    if (o->process != NULL)
-        EBB_TRY(set_process(ctx, t->recipe, o->process));
-    for (int i = 0; i < o->settings_count; i++) {
-        if (strncmp(o->settings[i], "data.path", 9) == 0 || strncmp(o->settings[i], "data.kind", 9) == 0)
-            return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: the data are points of the law that was named", o->settings[i]);
-        EBB_TRY(ebb_recipe_set(ctx, t->recipe, o->settings[i]));
-    }
+    EBB_TRY(set_given(ctx, t->recipe, o));
+    /* Which process it is decides what else is usual; what was given comes last. */
+    ebb_process_kind kind = ebb_process_find(t->recipe->process_kind);
+    if (kind == EBB_PROCESS_VE || kind == EBB_PROCESS_EDM)
+        EBB_TRY(set_all(ctx, t->recipe, usual_exploding));
+    else if (kind == EBB_PROCESS_FLOW)
+        EBB_TRY(set_all(ctx, t->recipe, usual_flow));
+    else if (kind != EBB_PROCESS_DDPM && kind != EBB_PROCESS_SMLD)
+        EBB_TRY(set_all(ctx, t->recipe, usual_continuous));
+    EBB_TRY(set_given(ctx, t->recipe, o));
     if (o->label != EBB_LABEL_NONE && t->recipe->net_classes == 0)
         t->recipe->net_classes = t->law.classes;
     return ebb_recipe_process(ctx, t->recipe, &t->process);

@@ -8,7 +8,7 @@
 
 enum { SIDE = 520, GRID = 130, LEFT = 90, TOP = 70, BETWEEN = 90, SHOWN = 20000, BARS = 90, POINTS = 800 };
 
-/* The range of the samples' and the law's direct neighbourhood along a direction, a little wider than its outer quantiles. */
+/* Along a direction, a little wider than the law's outer quantiles. */
 static ebb_status range(ebb_toy_job *t, const ebb_target *law, const double *direction, double *lo, double *hi)
 {
     ebb_line line;
@@ -22,7 +22,7 @@ static ebb_status range(ebb_toy_job *t, const ebb_target *law, const double *dir
 
 /* ---- the plane --------------------------------------------------------------------------------------------------------------- */
 
-/* A square with both coordinates at one scale. */
+/* A square with both coordinates at one scale, and room for the legend above. */
 static ebb_status frame(ebb_toy_job *t, ebb_axes *a)
 {
     double half = 0;
@@ -33,8 +33,8 @@ static ebb_status frame(ebb_toy_job *t, ebb_axes *a)
     }
     for (int k = 0; k < 2; k++) {
         double middle = (a->lo[k] + a->hi[k]) / 2;
-        a->lo[k] = middle - half;
-        a->hi[k] = middle + half;
+        a->lo[k] = middle - (k == 0 ? 1.1 : 1) * half;
+        a->hi[k] = middle + (k == 0 ? 1.1 : 1.2) * half;
     }
     return EBB_OK;
 }
@@ -113,7 +113,7 @@ static ebb_status picture_of_line(ebb_toy_job *t, const double *x, int64_t n, co
     EBB_TRY(ebb_canvas_create(t->ctx, a.x + a.width + 40, TOP + a.height + 110, &c));
     draw_line(t->aim, &c, &a, x, n, 0);
     ebb_plot_legend(&c, &a, 0, EBB_PLOT_BLUE, "samples");
-    ebb_plot_legend(&c, &a, 1, EBB_PLOT_RED, "the law");
+    ebb_plot_legend(&c, &a, 1, EBB_PLOT_RED, t->aim == &t->law ? "the law" : "the class");
     ebb_plot_axes(&c, &a);
     ebb_canvas_text(&c, a.x + (a.width - ebb_canvas_text_width(note, 2)) / 2, TOP + a.height + 78, 2, EBB_PLOT_INK, note, false);
     ebb_status status = ebb_canvas_write(t->ctx, t->o.picture, &c);
@@ -186,7 +186,7 @@ ebb_status ebb_toy_curve_picture(ebb_toy_job *t, const json_t *rows)
         int n = numbers(json_object_get(row, "nfe"), x, MOST);
         numbers(json_object_get(row, "error"), y, MOST);
         ebb_plot_curve(&c, &a, x, y, n, 2, ebb_plot_colour((int)i), true);
-        snprintf(text, sizeof text, "%.24s  %.2f", json_string_value(json_object_get(row, "sampler")),
+        snprintf(text, sizeof text, "%.22s  %.2f", json_string_value(json_object_get(row, "sampler")),
                  json_number_value(json_object_get(row, "order")));
         ebb_canvas_box(&c, a.x + a.width + 25, TOP + 26 * (int)i + 4, 22, 6, ebb_plot_colour((int)i), 1);
         ebb_canvas_text(&c, a.x + a.width + 56, TOP + 26 * (int)i, 2, EBB_PLOT_INK, text, false);
