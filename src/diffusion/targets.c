@@ -163,7 +163,7 @@ static ebb_status make_spiral(ebb_context *ctx, const double *o, ebb_target *out
 }
 
 /* Squares whose row and column add up to an even number; their parts stand in the middles of parts x parts equal cells and
- * have the standard deviation of a uniform law on one. */
+ * are so wide that the sum of a row has no ripples: nearly uniform inside, soft at the edges. */
 static ebb_status make_checkerboard(ebb_context *ctx, const double *o, ebb_target *out)
 {
     growing g;
@@ -176,7 +176,7 @@ static ebb_status make_checkerboard(ebb_context *ctx, const double *o, ebb_targe
             continue;
         for (int k = 0; k < parts * parts; k++)
             grow(&g, label, (double[]){s % side * square + (k % parts + 0.5) * cell - o[1] / 2,
-                                       s / side * square + (k / parts + 0.5) * cell - o[1] / 2}, cell / sqrt(12));
+                                       s / side * square + (k / parts + 0.5) * cell - o[1] / 2}, 0.45 * cell);
         label++;
     }
     return grow_end(ctx, &g, out);

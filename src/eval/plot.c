@@ -12,7 +12,8 @@ ebb_colour ebb_plot_colour(int i)
 {
     static const ebb_colour colours[] = {0x1f77b4, 0xd62728, 0x2ca02c, 0x9467bd, 0xff7f0e,
                                          0x17becf, 0x8c564b, 0xe377c2, 0x7f7f7f, 0xbcbd22};
-    return colours[i % 10];
+    /* The next ten are darker. */
+    return i / 10 % 2 == 0 ? colours[i % 10] : ebb_colour_between((ebb_colour[]){colours[i % 10], 0x000000}, 2, 0.45);
 }
 
 /* ---- coordinates ------------------------------------------------------------------------------------------------------------- */
@@ -49,7 +50,7 @@ static int tick(ebb_canvas *c, const ebb_axes *a, int k, double value)
 {
     char text[32];
     double at[2];
-    if (a->log[k] && fabs(log10(value)) > 2.5)
+    if (a->log[k] && (value < 3e-3 || value > 9e3))
         snprintf(text, sizeof text, "%.0fe%d", value / pow(10, floor(log10(value) + 1e-9)), (int)floor(log10(value) + 1e-9));
     else
         snprintf(text, sizeof text, "%g", value);

@@ -18,7 +18,7 @@ typedef struct ebb_axes {
 } ebb_axes;
 
 enum { EBB_PLOT_BLUE = 0x1f5fa8, EBB_PLOT_RED = 0xc8421c, EBB_PLOT_INK = 0x202020, EBB_PLOT_GREY = 0xb0b0b0 };
-/* Ten colours that can be told apart, in turn. */
+/* Twenty colours that can be told apart, in turn. */
 ebb_colour ebb_plot_colour(int i);
 
 /* Frame, ticks at round numbers, labels. */

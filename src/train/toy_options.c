@@ -11,19 +11,17 @@
 #define N_MAX 10000000
 
 /* What a recipe is for a law of few dimensions, unless keys say otherwise. In continuous time most of the effort goes to the
- * levels at which modes part; a score is smooth where the noise is hard to tell. */
+ * levels at which modes part, and the network is scaled at each level (Karras et al. 2022): of what was tried on moons and
+ * mixture it leaves the least error of the score at small noise and the least KL. */
 static const char *const usual[] = {
     "data.kind=target", "data.limit=200000", "net.kind=mlp", "net.width=96", "net.depth=3", "process.kind=vp",
     "precision.type=f32", "optim.lr=5e-3", "optim.decay=cosine", "optim.lr_end=1e-5", "optim.warmup=50", "optim.beta2=0.99",
     "optim.ema=0.998", "train.steps=2000", "train.batch=512", "train.shard=256", "train.save_every=0", NULL,
 };
 static const char *const usual_continuous[] = {"loss.times=log-normal", "loss.log_mean=-1", "loss.log_std=2",
-                                               "loss.weighting=epsilon", "process.prediction=score", NULL};
-/* Where x grows with the noise the network's input must not. */
-static const char *const usual_exploding[] = {"loss.times=log-normal", "loss.log_mean=-1", "loss.log_std=2",
-                                              "loss.weighting=epsilon", "process.prediction=edm", "process.sigma_data=1",
-                                              "process.clock=log-snr", NULL};
-/* A score says nothing of x_0 where alpha is 0; a velocity does. */
+                                               "loss.weighting=epsilon", "process.prediction=edm", "process.sigma_data=1",
+                                               "process.clock=log-snr", NULL};
+/* Where alpha is 0, a velocity still tells both x_0 and the noise. */
 static const char *const usual_flow[] = {"process.prediction=flow", "loss.times=uniform", NULL};
 
 ebb_toy_options ebb_toy_defaults(void)
@@ -148,9 +146,7 @@ static ebb_status make_recipe(ebb_toy_job *t)
     EBB_TRY(set_given(ctx, t->recipe, o));
     /* Which process it is decides what else is usual; what was given comes last. */
     ebb_process_kind kind = ebb_process_find(t->recipe->process_kind);
-    if (kind == EBB_PROCESS_VE || kind == EBB_PROCESS_EDM)
-        EBB_TRY(set_all(ctx, t->recipe, usual_exploding));
-    else if (kind == EBB_PROCESS_FLOW)
+    if (kind == EBB_PROCESS_FLOW)
         EBB_TRY(set_all(ctx, t->recipe, usual_flow));
     else if (kind != EBB_PROCESS_DDPM && kind != EBB_PROCESS_SMLD)
         EBB_TRY(set_all(ctx, t->recipe, usual_continuous));
