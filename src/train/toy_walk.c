@@ -39,7 +39,8 @@ typedef struct running {
     atomic_llong done;           /* evaluations of shards */
     int64_t *nfe;                /* (shards) */
     bool *random;                /* (shards) */
-    char why[200];               /* a sampler gave up; under the job's `calling` */
+    atomic_int gave_up;          /* a sampler did */
+    char why[200];               /* and why; under the job's `calling` */
 } running;
 
 typedef struct shard {
@@ -115,6 +116,7 @@ static void give_up(running *r, const char *why)
         ebb_par_yield();
     if (r->why[0] == 0)
         snprintf(r->why, sizeof r->why, "%s", why);
+    atomic_store(&r->gave_up, 1);
     atomic_flag_clear(&r->t->calling);
 }
 
@@ -126,7 +128,7 @@ static void run_shard(void *self, int64_t index, int worker)
     int64_t dim = t->law.dim, first = index * EBB_TOY_ROWS, n = w->n - first < EBB_TOY_ROWS ? w->n - first : EBB_TOY_ROWS;
     double *x = r->room + (size_t)worker * r->each, *variance = x + EBB_TOY_ROWS * dim, *work = variance + EBB_TOY_ROWS * dim;
     shard s = {.r = r, .first = first};
-    if (atomic_load(&t->stopped) != 0 || r->why[0] != 0)
+    if (atomic_load(&t->stopped) != 0 || atomic_load(&r->gave_up) != 0)
         return;
     ebb_field field = field_of(t, &s, worker, variance);
     ebb_walk walk = {.sampler = w->kind, .process = &t->process, .grid = &w->levels, .field = &field, .set = r->set,
