@@ -79,9 +79,18 @@ static double worst(const char *const *keys, int count)
     return largest;
 }
 
+/* Whole trainings: a sanitizer would see nothing in them that the short runs below do not show it. */
+static void only_at_full_speed(void)
+{
+#ifdef EBB_FAULT
+    skip();
+#endif
+}
+
 static void test_exact(void **state)
 {
     (void)state;
+    only_at_full_speed();
     assert_true(worst(NULL, 0) < 0.05);
 }
 
@@ -89,6 +98,7 @@ static void test_hutchinson(void **state)
 {
     (void)state;
     static const char *const keys[] = {"loss.kind=implicit"};
+    only_at_full_speed();
     assert_true(worst(keys, 1) < 0.05);
 }
 
