@@ -1,8 +1,11 @@
 /* own_pointwise.c: programs of pointwise operations, run in tiles that stay in L1.
  *
- * Only the last axis is walked inside a tile; its inputs are read in place where they are contiguous
+ * Where the last axis is long, a tile is a part of it: inputs are read in place where they are contiguous
  * f32 numbers; widened into a register where they are bfloat16, filled into one where one number is broadcast. A
  * bfloat16 result is rounded once, from the register of the last instruction.
+ * Where it is short (the few channels of a group, the widths of a bias), a tile is a block: `inner` numbers of the last
+ * axes, for some steps of the axis before them. What is broadcast within a block is laid out once and kept as long as
+ * the blocks read the same place, which statistics of a picture do for all its positions.
  */
 #include <string.h>
 
@@ -105,12 +108,85 @@ static void run_row(const ebb_executor *e, char *out, const char *const *base, e
     }
 }
 
-static int64_t rows_of(const ebb_pointwise *p)
+/* ---- blocks of short rows --------------------------------------------------------------------------- */
+
+enum { SHORT = 256 };            /* numbers of the last axis: fewer make blocks */
+
+/* A block: `inner` numbers of the axes behind `axis`, for up to `most` of its steps; axis -1: rows are long. */
+typedef struct blocks { int axis; int64_t inner, most; } blocks;
+
+static blocks blocks_of(const ebb_pointwise *p)
 {
-    int64_t rows = 1;
-    for (int i = 0; i < p->rank - 1; i++)
-        rows *= p->dim[i];
-    return rows;
+    int axis = p->rank - 2;
+    int64_t inner = p->dim[p->rank - 1];
+    if (axis < 0 || inner >= SHORT)
+        return (blocks){-1, 0, 0};
+    while (axis > 0 && inner * p->dim[axis] < SHORT / 4)
+        inner *= p->dim[axis--];
+    return (blocks){axis, inner, TILE / inner};
+}
+
+/* Whether input i lies in a block as the output does. */
+static bool lies_dense(const ebb_pointwise *p, int i, blocks b)
+{
+    int64_t step = 1;
+    for (int axis = p->rank - 1; axis >= b.axis; step *= p->dim[axis--])
+        if (p->stride[i][axis] != step && p->dim[axis] > 1)
+            return false;
+    return true;
+}
+
+/* `many` steps of `axis` and all behind it of input i, one after the other; returns the end. */
+static float *lay_out(const ebb_executor *e, int i, const char *from, int axis, int64_t many, float *to)
+{
+    const ebb_pointwise *p = e->task.program;
+    ebb_dtype type = e->task.in_type[i];
+    int64_t stride = p->stride[i][axis], bytes = stride * (int64_t)ebb_dtype_bytes(type);
+    if (axis == p->rank - 1 && stride == 0) {
+        float number = number_at(from, type, e->kernels);
+        for (int64_t j = 0; j < many; j++)
+            *to++ = number;
+        return to;
+    }
+    for (int64_t j = 0; j < many; j++, from += bytes) {
+        if (axis == p->rank - 1)
+            *to++ = number_at(from, type, e->kernels);
+        else
+            to = lay_out(e, i, from, axis + 1, p->dim[axis + 1], to);
+    }
+    return to;
+}
+
+/* What was laid out for an input, and how many steps of it. */
+typedef struct laid { const char *from; int64_t steps; } laid;
+
+static void run_block(const ebb_executor *e, blocks b, int64_t steps, char *out, const char *const *base, laid *kept,
+                      float *scratch)
+{
+    const ebb_pointwise *p = e->task.program;
+    const float *input[EBB_INPUTS_MAX];
+    size_t n = (size_t)(steps * b.inner);
+    for (int i = 0; i < e->task.nin; i++) {
+        float *room = scratch + TILE * i;
+        bool dense = lies_dense(p, i, b);
+        input[i] = dense && e->task.in_type[i] == EBB_F32 ? (const float *)(const void *)base[i] : room;
+        if (dense && e->task.in_type[i] == EBB_BF16)
+            e->kernels->widen_bf16(n, room, (const ebb_bf16 *)(const void *)base[i]);
+        if (dense || (kept[i].from == base[i] && kept[i].steps >= steps))
+            continue;
+        lay_out(e, i, base[i], b.axis, steps, room);
+        kept[i] = (laid){base[i], steps};
+    }
+    run_tile(e, n, out, input, scratch + TILE * e->task.nin);
+}
+
+/* Of the axes before `end`. */
+static int64_t steps_of(const ebb_pointwise *p, int end)
+{
+    int64_t steps = 1;
+    for (int i = 0; i < end; i++)
+        steps *= p->dim[i];
+    return steps;
 }
 
 /* Between rows, or where there are few, across them. */
@@ -118,8 +194,9 @@ void ebb_own_pointwise_cut(ebb_executor *e)
 {
     enum { FEWEST = 1024, LINE = 32 };
     const ebb_pointwise *p = e->task.program;
-    int64_t rows = rows_of(p), length = p->dim[p->rank - 1];
-    bool few = rows < e->team;
+    blocks b = blocks_of(p);
+    int64_t rows = steps_of(p, b.axis < 0 ? p->rank - 1 : b.axis + 1), length = b.axis < 0 ? p->dim[p->rank - 1] : b.inner;
+    bool few = b.axis < 0 && rows < e->team;
     e->parts = ebb_own_parts(e, few ? length / LINE : rows, rows * length, FEWEST);
     e->across = few ? e->parts : 1;
 }
@@ -131,31 +208,69 @@ static void advance(const ebb_executor *e, const char **base, int axis, int64_t 
         base[i] += e->task.program->stride[i][axis] * steps * (int64_t)ebb_dtype_bytes(e->task.in_type[i]);
 }
 
-void ebb_own_pointwise(const ebb_executor *e, const ebb_step_args *a)
+/* Where the walk over the axes up to `last` is, and the inputs there. */
+typedef struct place { int last; int64_t index[EBB_RANK_MAX]; const char *base[EBB_INPUTS_MAX]; } place;
+
+static place place_at(const ebb_executor *e, const ebb_step_args *a, int last, int64_t step)
+{
+    place at = {.last = last};
+    for (int i = 0; i < e->task.nin; i++)
+        at.base[i] = a->in[i];
+    for (int axis = last; axis >= 0; step /= e->task.program->dim[axis--]) {
+        at.index[axis] = step % e->task.program->dim[axis];
+        advance(e, at.base, axis, at.index[axis]);
+    }
+    return at;
+}
+
+/* On by steps of the last of those axes, which stay within it or end with it. */
+static void move_on(const ebb_executor *e, place *at, int64_t steps)
 {
     const ebb_pointwise *p = e->task.program;
-    int64_t index[EBB_RANK_MAX] = {0};
-    const char *base[EBB_INPUTS_MAX];
-    int last = p->rank - 1;
-    ebb_span rows = ebb_own_span(rows_of(p), 1, a->part / e->across, e->parts / e->across);
-    ebb_span row = ebb_own_span(p->dim[last], 1, a->part % e->across, e->across);
-    int64_t row_bytes = p->dim[last] * (int64_t)ebb_dtype_bytes(e->task.out_type[0]), at = rows.begin;
-    char *out = (char *)a->out[0] + at * row_bytes;
+    for (int axis = at->last; axis >= 0; axis--, steps = 1) {
+        advance(e, at->base, axis, steps);
+        at->index[axis] += steps;
+        if (at->index[axis] < p->dim[axis])
+            break;
+        advance(e, at->base, axis, -p->dim[axis]);
+        at->index[axis] = 0;
+    }
+}
 
-    for (int i = 0; i < e->task.nin; i++)
-        base[i] = a->in[i];
-    for (int axis = last - 1; axis >= 0; at /= p->dim[axis--]) {
-        index[axis] = at % p->dim[axis];
-        advance(e, base, axis, index[axis]);
+static void run_blocks(const ebb_executor *e, const ebb_step_args *a, blocks b)
+{
+    laid kept[EBB_INPUTS_MAX] = {{0}};
+    ebb_span span = ebb_own_span(steps_of(e->task.program, b.axis + 1), 1, a->part, e->parts);
+    place at = place_at(e, a, b.axis, span.begin);
+    int64_t bytes = b.inner * (int64_t)ebb_dtype_bytes(e->task.out_type[0]);
+    for (int64_t r = span.begin, steps; r < span.end; r += steps) {
+        int64_t left = e->task.program->dim[b.axis] - at.index[b.axis];
+        steps = left < b.most ? left : b.most;
+        steps = steps < span.end - r ? steps : span.end - r;
+        run_block(e, b, steps, (char *)a->out[0] + r * bytes, at.base, kept, a->scratch);
+        move_on(e, &at, steps);
     }
-    for (int64_t r = rows.begin; r < rows.end; r++, out += row_bytes) {
-        run_row(e, out, base, row, a->scratch);
-        for (int axis = last - 1; axis >= 0; axis--) {
-            advance(e, base, axis, 1);
-            if (++index[axis] < p->dim[axis])
-                break;
-            advance(e, base, axis, -p->dim[axis]);
-            index[axis] = 0;
-        }
+}
+
+static void run_rows(const ebb_executor *e, const ebb_step_args *a)
+{
+    const ebb_pointwise *p = e->task.program;
+    int last = p->rank - 1;
+    ebb_span rows = ebb_own_span(steps_of(p, last), 1, a->part / e->across, e->parts / e->across);
+    ebb_span row = ebb_own_span(p->dim[last], 1, a->part % e->across, e->across);
+    int64_t bytes = p->dim[last] * (int64_t)ebb_dtype_bytes(e->task.out_type[0]);
+    place at = place_at(e, a, last - 1, rows.begin);
+    for (int64_t r = rows.begin; r < rows.end; r++) {
+        run_row(e, (char *)a->out[0] + r * bytes, at.base, row, a->scratch);
+        move_on(e, &at, 1);
     }
+}
+
+void ebb_own_pointwise(const ebb_executor *e, const ebb_step_args *a)
+{
+    blocks b = blocks_of(e->task.program);
+    if (b.axis < 0)
+        run_rows(e, a);
+    else
+        run_blocks(e, a, b);
 }
