@@ -28,17 +28,17 @@ static void reduce_run_bf16(const ebb_kernels *k, float *y, const ebb_bf16 *x, i
     }
 }
 
-/* The last run of reduced axes of s below `mask`: its bounds; false when there is none. */
-static bool last_run(uint32_t mask, const ebb_shape *s, int *begin, int *end)
+/* The first run of reduced axes of a shape: its bounds; false when there is none. */
+static bool first_run(uint32_t mask, int rank, int *begin, int *end)
 {
-    int i = s->rank - 1;
-    while (i >= 0 && !(mask >> i & 1))
-        i--;
-    *end = i + 1;
-    while (i >= 0 && (mask >> i & 1))
-        i--;
-    *begin = i + 1;
-    return *end > 0;
+    int i = 0;
+    while (i < rank && !(mask >> i & 1))
+        i++;
+    *begin = i;
+    while (i < rank && (mask >> i & 1))
+        i++;
+    *end = i;
+    return *end > *begin;
 }
 
 static int64_t product(const ebb_shape *s, int begin, int end)
@@ -51,12 +51,12 @@ static int64_t product(const ebb_shape *s, int begin, int end)
 
 static size_t aligned_floats(int64_t count) { return ((size_t)count * sizeof(float) + 63) / 64 * 64; }
 
-/* Twice the size of what remains after the first (last in axis order) run was summed: the largest intermediate. */
+/* Twice the size of what remains after the first run was summed: the largest intermediate. */
 static size_t halves_bytes(const ebb_task *t)
 {
     int begin, end;
     ebb_shape s = t->in_shape[0];
-    if (!last_run(t->attr.axes, &s, &begin, &end))
+    if (!first_run(t->attr.axes, s.rank, &begin, &end))
         return 0;
     return 2 * aligned_floats(ebb_shape_count(s) / product(&s, begin, end));
 }
@@ -65,7 +65,7 @@ static size_t halves_bytes(const ebb_task *t)
 size_t ebb_own_sum_scratch(const ebb_task *t)
 {
     int begin, end;
-    bool widens = t->in_type[0] == EBB_BF16 && last_run(t->attr.axes, &t->in_shape[0], &begin, &end) &&
+    bool widens = t->in_type[0] == EBB_BF16 && first_run(t->attr.axes, t->in_shape[0].rank, &begin, &end) &&
                   product(&t->in_shape[0], end, t->in_shape[0].rank) == 1;
     return halves_bytes(t) + (widens ? aligned_floats(product(&t->in_shape[0], begin, end)) : 0);
 }
@@ -80,7 +80,8 @@ static void copy_all(const ebb_executor *e, const ebb_step_args *a)
         memcpy(a->out[0], a->in[0], count * sizeof(float));
 }
 
-/* Runs are summed from the last axis to the first, through two halves of the scratch in turn. */
+/* Runs are summed from the first axis to the last, through two halves of the scratch in turn: where both positions and
+ * the few channels of a group go, whole rows of channels are added first. */
 void ebb_own_sum(const ebb_executor *e, const ebb_step_args *a)
 {
     ebb_shape s = e->task.in_shape[0];
@@ -89,12 +90,12 @@ void ebb_own_sum(const ebb_executor *e, const ebb_step_args *a)
     char *half[2] = {a->scratch, (char *)a->scratch + halves_bytes(&e->task) / 2};
     int begin, end;
 
-    if (!last_run(mask, &s, &begin, &end)) {
+    if (!first_run(mask, s.rank, &begin, &end)) {
         copy_all(e, a);
         return;
     }
-    for (int turn = 0; last_run(mask, &s, &begin, &end); turn ^= 1) {
-        uint32_t rest = mask & ((1u << begin) - 1);
+    for (int turn = 0; first_run(mask, s.rank, &begin, &end); turn ^= 1) {
+        uint32_t rest = mask & ~((1u << end) - 1);
         float *y = rest ? (float *)half[turn] : a->out[0];
         int64_t outer = product(&s, 0, begin), run = product(&s, begin, end), inner = product(&s, end, s.rank);
         if (x == a->in[0] && e->task.in_type[0] == EBB_BF16)
