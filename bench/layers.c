@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "layers.h"
-#include "train/plans.h"
-#include "train/recipe.h"
+#include "model/plans.h"
+#include "model/recipe.h"
 
 enum { LAYERS_MAX = 256 };
 

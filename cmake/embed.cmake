@@ -12,5 +12,5 @@ foreach(path ${RECIPES})
   string(APPEND rows "    {\"${name}\", (const char *)recipe_${number}},\n")
   math(EXPR number "${number} + 1")
 endforeach()
-file(WRITE ${OUT} "/* Made by cmake/embed.cmake from data/recipes. */\n#include \"train/recipe.h\"\n\n${arrays}\n"
+file(WRITE ${OUT} "/* Made by cmake/embed.cmake from data/recipes. */\n#include \"model/recipe.h\"\n\n${arrays}\n"
      "const ebb_embedded ebb_embedded_recipes[] = {\n${rows}    {NULL, NULL}\n};\n")

@@ -15,7 +15,7 @@
 
 #include "diffusion/diffusion.h"
 #include "support/oracle.h"
-#include "train/recipe.h"
+#include "model/recipe.h"
 
 enum { N = 2, BATCH = 4, NUMBERS_MAX = 16, VALUES_MAX = 256 };
 

@@ -11,8 +11,8 @@
 
 #include "support/runs.h"
 #include "train/memory.h"
-#include "train/plans.h"
-#include "train/report.h"
+#include "model/plans.h"
+#include "model/report.h"
 
 /* Total of the report, which its parts add up to. */
 static size_t announced(ebb_context *c, const ebb_recipe *r, int eval)

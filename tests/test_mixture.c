@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "support/runs.h"
-#include "train/plans.h"
+#include "model/plans.h"
 
 enum { POINTS = 4096 };
 static const double TIMES[] = {1e-3, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0};

@@ -13,8 +13,8 @@
 #include <jansson.h>
 
 #include "support/runs.h"
-#include "train/field.h"
-#include "train/plans.h"
+#include "sample/field.h"
+#include "model/plans.h"
 
 static json_t *nll(ebb_context *c, ebb_model *m, const ebb_nll_options *o)
 {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "support/temporary.h"
-#include "train/recipe.h"
+#include "model/recipe.h"
 
 static ebb_context *ctx;
 static temporary_folder folder;

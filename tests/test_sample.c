@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "support/runs.h"
-#include "train/sampling.h"
+#include "sample/sampling.h"
 
 static ebb_sample_options sampling_options(void)
 {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "train/recipe.h"
+#include "model/recipe.h"
 
 static ebb_context *ctx;
 

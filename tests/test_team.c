@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "support/nets.h"
-#include "train/report.h"
+#include "model/report.h"
 
 #define UNET(...) {.kind = EBB_NET_UNET, .u.unet = {.eps = 1e-6f, __VA_ARGS__}}
 #define PICTURE(h, w, c) .size_h = h, .size_w = w, .channels = c

@@ -4,7 +4,7 @@
 #define EBB_CHECKPOINT_H
 
 #include "train/learner.h"
-#include "train/model.h"
+#include "model/model.h"
 
 /* What a run carries from step to step beside the learner's blocks. */
 typedef struct ebb_progress { int64_t step; double loss_mean; } ebb_progress;

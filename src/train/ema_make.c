@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "train/ema.h"
-#include "train/model.h"
-#include "train/report.h"
+#include "model/model.h"
+#include "model/report.h"
 
 #define SNAPSHOTS_MAX 256
 #define NAME_MAX_BYTES 128

@@ -4,7 +4,7 @@
 #define EBB_EXCHANGE_H
 
 #include "train/dist.h"
-#include "train/params.h"
+#include "model/params.h"
 
 typedef struct ebb_exchange ebb_exchange;
 

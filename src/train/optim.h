@@ -4,7 +4,7 @@
 #define EBB_OPTIM_H
 
 #include "train/ema.h"
-#include "train/recipe.h"
+#include "model/recipe.h"
 
 #define EBB_BLOCKS_MAX 5
 /* ema2: a second average, or NULL. */

@@ -3,7 +3,7 @@
  */
 #include <stdio.h>
 
-#include "train/sampling.h"
+#include "sample/sampling.h"
 #include "train/trainer.h"
 
 #define CLASSES_SHOWN 32

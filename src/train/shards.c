@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "train/plans.h"
+#include "model/plans.h"
 #include "train/shards.h"
 
 static int log2_up(int64_t n)

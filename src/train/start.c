@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "train/dist.h"
-#include "train/report.h"
+#include "model/report.h"
 #include "train/trainer.h"
 
 #define CHECKPOINT "checkpoint.safetensors"

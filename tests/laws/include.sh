@@ -8,7 +8,9 @@ cd "$1"
 find src simd -name '*.[ch]' -o -name '*.def' | LC_ALL=C sort | xargs awk '
 BEGIN {
     # layer: what its files may include beside their own layer
-    ours["cli"] = "";                                       ours["train"] = "diffusion eval dataset nn plan format check"
+    ours["cli"] = "";                                       ours["study"] = "train sample model eval check diffusion plan format"
+    ours["train"] = "sample model plan format";             ours["sample"] = "model diffusion"
+    ours["model"] = "diffusion dataset format";
     ours["dataset"] = "format base";                        ours["diffusion"] = "nn graph plan"
     ours["eval"] = "diffusion format base"
     ours["nn"] = "graph";                                   ours["plan"] = "graph backend"
@@ -18,7 +20,7 @@ BEGIN {
     # foreign header: the only places that include it (a layer, or one file)
     home["omp"] = "base";            home["pthread"] = "base";
     home["png"] = "format";          home["zlib"] = "format"
-    home["jansson"] = "format train cli src/plan/show.c"
+    home["jansson"] = "format model sample train study cli src/plan/show.c"
     home["popt"] = "cli";            home["oneapi/dnnl"] = "src/backend/onednn.c src/backend/dnx.h"
     home["mpi.h"] = "src/train/dist.c"
     home["Random123/"] = "base check simd"

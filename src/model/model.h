@@ -1,0 +1,35 @@
+/* model.h: a network with weights to sample from, and its file.
+ */
+#ifndef EBB_MODEL_H
+#define EBB_MODEL_H
+
+#include "model/params.h"
+#include "model/recipe.h"
+
+struct ebb_model {
+    ebb_context *ctx;
+    ebb_recipe *recipe;          /* complete */
+    ebb_network net;
+    ebb_process process;
+    ebb_params params;
+    const float *weights;        /* (params.length) */
+    float *owned;                /* the same, when the model is to free it */
+    int64_t step;                /* of the training they are from */
+    double ema_width;            /* of a power function whose average they are; 0: another average */
+};
+
+/* All but the weights, from a complete recipe, which is copied. */
+ebb_status ebb_model_create(ebb_context *ctx, const ebb_recipe *recipe, ebb_model **out);
+/* The recipe in the metadata of a file of ebb. kind: "model" or "checkpoint"; any other is an error. */
+ebb_status ebb_model_recipe(ebb_context *ctx, const ebb_safetensors *st, const char *kind, ebb_recipe **out);
+/* The "ebb.step" of a file. */
+ebb_status ebb_model_step(ebb_context *ctx, const ebb_safetensors *st, int64_t *out);
+/* Metadata that every file of ebb carries. */
+ebb_status ebb_model_metadata(ebb_context *ctx, const ebb_recipe *recipe, const char *kind, int64_t step,
+                              json_t **out);
+/* model.safetensors: the model's weights. stage: params.length floats of scratch. */
+ebb_status ebb_model_save(ebb_model *model, const char *path, float *stage);
+/* Bytes that saving `arrays` blocks allocates at most, beside the stage. */
+size_t ebb_model_save_bytes(const ebb_params *params, int arrays);
+
+#endif

@@ -1,0 +1,20 @@
+/* plans.h: the plans of a network: an evaluation, alone or with its divergence, and the loss with its gradients. */
+#ifndef EBB_PLANS_H
+#define EBB_PLANS_H
+
+#include "model/params.h"
+
+/* The evaluation graph of a network at n pictures: inputs x, t and (with classes) label; F, and as ebb_network_outputs. */
+ebb_value ebb_eval_graph(ebb_graph *g, const ebb_network *net, int64_t n, ebb_value *variance);
+/* Its plan: output 0 is F, 1 the learned variance. */
+ebb_status ebb_eval_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options,
+                         ebb_plan **out);
+/* An evaluation with the derivative of F in a direction: inputs x, t, label and probe (as x); output 0 is F, 1 (n) each
+ * row's probe . (dF/dx) probe. */
+ebb_status ebb_divergence_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options,
+                               ebb_plan **out);
+/* Of a shard of n pictures of a batch: the loss of that objective, then the gradient of each parameter. */
+ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, const ebb_params *params,
+                         int64_t n, int64_t batch, const ebb_plan_options *options, ebb_plan **out);
+
+#endif

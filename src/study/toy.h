@@ -1,0 +1,89 @@
+/* toy.h: a job over an exact law: what is asked, whose score it is, walks of samplers over it, and its reports.
+ */
+#ifndef EBB_TOY_H
+#define EBB_TOY_H
+
+#include <stdatomic.h>
+
+#include "eval/distances.h"
+#include "sample/field.h"
+#include "model/model.h"
+
+#define EBB_TOY_ROWS 64          /* samples that walk together */
+
+typedef struct ebb_toy_job {
+    ebb_context *ctx;
+    ebb_toy_options o;           /* filled in */
+    ebb_recipe *recipe;          /* process; network and training of a score that is trained; of a model its own */
+    ebb_target law, one;         /* all, and the class (no parts: none) */
+    const ebb_target *aim;       /* what samples should follow: the class, unless guidance is -1 */
+    ebb_process process;
+    ebb_model *model;            /* whose score it is; NULL: exact */
+    ebb_plan *plan;              /* of the model, for all workers */
+    ebb_judge judge;             /* by the aim */
+    double trained_loss;         /* mean of the last steps */
+    int64_t trained_steps;
+    const char *doing;           /* for progress */
+    atomic_flag calling;         /* one thread at a time in progress() */
+    atomic_int stopped;
+} ebb_toy_job;
+
+/* ---- options (toy_options.c) -------------------------------------------------------------------------------------------- */
+ebb_status ebb_toy_settle(ebb_toy_job *t, const ebb_toy_options *options);
+
+/* ---- whose score (toy_score.c) ------------------------------------------------------------------------------------------ */
+/* Trains or loads a model where options say so, and makes its plan. */
+ebb_status ebb_toy_learn(ebb_toy_job *t);
+/* E |s - true score|^2 of the model at levels from data to noise: [{t, k_sigma, divergence, score (E |true score|^2)}]. */
+ebb_status ebb_toy_fisher(ebb_toy_job *t, json_t **out);
+
+/* ---- walks (toy_walk.c) --------------------------------------------------------------------------------------------------- */
+/* Non-zero: stop. */
+int ebb_toy_progress(ebb_toy_job *t, int64_t done, int64_t total);
+ebb_status ebb_toy_stopped(ebb_toy_job *t);
+
+typedef struct ebb_toy_walk {
+    const char *sampler;         /* with its settings */
+    const char *grid;            /* NULL or "": the sampler's own */
+    int steps;                   /* 0: its own */
+    bool open;                   /* do not end in a clean level where the grid can end before: for orders of convergence */
+    int64_t n;
+    const double *start;         /* (n,dim); NULL: noise of samples 0 .. n-1 */
+    /* ---- found */
+    double *x;                   /* (n,dim): given room */
+    const ebb_sampler *kind;
+    const char *grid_name;
+    ebb_grid levels;             /* free with ebb_grid_free */
+    int64_t nfe;                 /* of the slowest sample */
+    bool random;                 /* it drew noise on the way */
+} ebb_toy_walk;
+/* Makes the levels and checks that the sampler takes them. */
+ebb_status ebb_toy_prepare(ebb_toy_job *t, ebb_toy_walk *w);
+/* The walk, when prepared. */
+ebb_status ebb_toy_run(ebb_toy_job *t, ebb_toy_walk *w);
+/* The noise that samples start from. */
+void ebb_toy_start(const ebb_toy_job *t, int64_t first, int64_t n, double *x);
+/* Root mean square distance of the first n results to where the exact probability flow leads from the same starts, between
+ * the same levels; a clean end: the estimate of x_0 at the process's least time. Starts are noise. */
+ebb_status ebb_toy_flow_error(ebb_toy_job *t, const ebb_toy_walk *w, int64_t n, double *out);
+
+/* ---- jobs (toy.c, toy_compare.c, toy_panels.c) -------------------------------------------------------------------------- */
+ebb_status ebb_toy_samples(ebb_toy_job *t, json_t **out);
+ebb_status ebb_toy_compare(ebb_toy_job *t, json_t **out);
+ebb_status ebb_toy_convergence(ebb_toy_job *t, json_t **out);
+ebb_status ebb_toy_panels(ebb_toy_job *t, json_t **out);
+
+/* ---- reports ---------------------------------------------------------------------------------------------------------------- */
+json_t *ebb_toy_number(double value);    /* null where it is not finite */
+/* The names of a list with + between, or all of the table; one at a time from *at = 0. NULL: no more. name: room. */
+const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128]);
+
+/* ---- pictures (toy_picture.c) ------------------------------------------------------------------------------------------------ */
+/* Samples x (n,dim) beside the law or over its density. */
+ebb_status ebb_toy_picture(ebb_toy_job *t, const double *x, int64_t n, const char *title, const char *note);
+/* Histograms of Langevin panels: x (panels,n). */
+ebb_status ebb_toy_panel_picture(ebb_toy_job *t, const double *x, int64_t n, int panels, const char *const *titles);
+/* Curves of errors over evaluations, both logarithmic: rows as convergence reports them. */
+ebb_status ebb_toy_curve_picture(ebb_toy_job *t, const json_t *rows);
+
+#endif
