@@ -257,6 +257,22 @@ EBB_API ebb_status ebb_grid_write(ebb_context *ctx, const char *path, const uint
                                   int width, int channels, int columns, const char *const *labels);
 /* uint8 array of the given shape as .npy, version 1.0. */
 EBB_API ebb_status ebb_npy_write_u8(ebb_context *ctx, const char *path, const uint8_t *data, int rank, const int64_t *shape);
+/* The same of any numbers; kind and bytes of one: 'f' of 4 or 8, 'u' or 'i' of 1, 2, 4 or 8. */
+EBB_API ebb_status ebb_npy_write(ebb_context *ctx, const char *path, char kind, int item, const void *data, int rank,
+                                 const int64_t *shape);
+
+/* Pictures of files as a model takes them; free them. */
+typedef struct ebb_pictures {
+    size_t size;
+    int64_t n;
+    float *pixels;               /* (n, height, width, channels) in [-1, 1], padded as the model's training data were */
+    int32_t *labels;             /* (n) where the data have them, else NULL */
+} ebb_pictures;
+/* path: a PNG file, a folder of them, npy (uint8, or float32 in [-1, 1]) or idx; labels: of npy and idx, checked against the
+ * model's classes, or NULL; n 0: all from `first` on. EBB_E_SHAPE: not the model's size. */
+EBB_API ebb_status ebb_pictures_read(ebb_context *ctx, const ebb_model *model, const char *path, const char *labels,
+                                     int64_t first, int64_t n, ebb_pictures *out);
+EBB_API void ebb_pictures_free(ebb_pictures *pictures);
 
 /* Averages of a run's weights with a window of any relative width (0.005 .. 0.28; Karras et al. 2024) up to `step` (0: the
  * last), from the files ema-*.safetensors that training wrote to `dir` (train.snapshot_every), as a model at `path`.

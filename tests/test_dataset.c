@@ -213,6 +213,17 @@ static void test_png(void **state)
     assert_int_equal(d.labels[1], 0);
     assert_int_equal(d.labels[2], 1);
     ebb_dataset_free(&d);
+    char one[300];
+    snprintf(one, sizeof one, "%s/ant/2.png", root);
+    o = (ebb_dataset_options){.kind = "png", .path = one};
+    assert_int_equal(ebb_dataset_open(ctx, &o, &d), EBB_OK);
+    assert_int_equal(d.n, 1);
+    assert_int_equal(d.bytes[0], 20);
+    assert_null(d.labels);
+    ebb_dataset_free(&d);
+    o.classes = 2;
+    expect_failure(&o, EBB_E_ARGUMENT, "no labels");
+    o.path = root;
     put_png("png/ant/3.png", 4, 1);
     expect_failure(&o, EBB_E_SHAPE, "3.png is 4x4x1");
     snprintf(root, sizeof root, "%s/empty", folder);

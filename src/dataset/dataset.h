@@ -10,7 +10,7 @@
 
 typedef struct ebb_dataset_options {
     const char *kind;            /* idx, npy, png, synthetic, ring */
-    const char *path;            /* idx, npy: file; png: folder with one folder a class */
+    const char *path;            /* idx, npy: file; png: file, or folder with one folder a class */
     const char *labels;          /* idx, npy: file of labels; "": none */
     int height, width;           /* pad to this with black; 0: as the data */
     int channels;                /* 0: as the data */

@@ -1,6 +1,7 @@
 /* folder.c: a folder of PNG pictures: each subfolder is a class, numbered in the order of the names.
  *
- * A folder without subfolders is a data set without labels. All pictures have one shape.
+ * A folder without subfolders is a data set without labels, a file alone one of a single picture. All pictures have one
+ * shape.
  */
 #include <string.h>
 
@@ -66,6 +67,14 @@ static ebb_status add_class(ebb_context *ctx, const char *folder, const char *na
     return status;
 }
 
+static ebb_status list_one(ebb_context *ctx, const char *path, listing *list)
+{
+    EBB_TRY(ebb_grow(ctx, (void **)&list->at, &list->capacity, 1, sizeof *list->at));
+    list->at[0] = (entry){NULL, 0};
+    list->count = 1;
+    return ebb_strdup(ctx, &list->at[0].path, path);
+}
+
 static ebb_status list_pictures(ebb_context *ctx, const char *folder, listing *list)
 {
     char **names;
@@ -127,7 +136,7 @@ static ebb_status load_all(ebb_context *ctx, const ebb_dataset_options *options,
 ebb_status ebb_dataset_png(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *out)
 {
     listing list = {0};
-    ebb_status status = list_pictures(ctx, options->path, &list);
+    ebb_status status = is_png(options->path) ? list_one(ctx, options->path, &list) : list_pictures(ctx, options->path, &list);
     if (status == EBB_OK)
         status = load_all(ctx, options, &list, out);
     for (int32_t i = 0; i < list.count; i++)

@@ -59,8 +59,7 @@ typedef struct ebb_npy {
 } ebb_npy;
 ebb_status ebb_npy_read(ebb_context *ctx, const char *path, ebb_npy *out);
 void ebb_npy_free(ebb_npy *npy);
-ebb_status ebb_npy_write(ebb_context *ctx, const char *path, char kind, int item, const void *data,
-                         int rank, const int64_t *dim);
+/* Writing: the public ebb_npy_write. */
 
 /* ---- pictures (image.c, grid.c) -------------------------------------------------------------------- */
 typedef struct ebb_image { uint8_t *data; int height, width, channels; } ebb_image;   /* channels 1 or 3 */

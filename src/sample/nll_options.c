@@ -1,10 +1,10 @@
 /* nll_options.c: what a job of likelihoods is asked for, checked and filled in; its data; the words it knows.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "diffusion/likelihood.h"
 #include "sample/nll.h"
+#include "sample/pictures.h"
 
 #define PICTURES 100
 #define TIMES 100
@@ -82,64 +82,14 @@ static ebb_status check_bound(ebb_context *ctx, ebb_nll_job *j)
 
 /* ---- data --------------------------------------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-static ebb_status set_text(ebb_context *ctx, char *to, const char *text, const char *what)
-{
-    if (strlen(text) >= EBB_TEXT_MAX)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: a path of more than %d bytes", what, EBB_TEXT_MAX - 1);
-    strcpy(to, text);
-    return EBB_OK;
-}
-
-/* The model's recipe with these data instead of its own. */
-static ebb_status redirect(ebb_context *ctx, const ebb_nll_options *o, ebb_recipe *r)
-{
-    char **names, path[2 * EBB_TEXT_MAX];
-    int32_t count;
-    EBB_TRY(set_text(ctx, r->data_path, o->data, "data"));
-    EBB_TRY(set_text(ctx, r->data_labels, o->labels != NULL ? o->labels : "", "labels"));
-    EBB_TRY(ebb_dataset_find(ctx, r->data_path, r->directory, path, sizeof path));
-    bool folder = !ends_with(path, ".npy") && ebb_directory_list(ctx, path, &names, &count) == EBB_OK;
-    if (folder)
-        ebb_free(names);
-    strcpy(r->data_kind, folder ? "png" : ends_with(path, ".npy") ? "npy" : "idx");
-    if (r->net_classes > 0 && !folder && o->labels == NULL)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: this model is conditional: give the file of labels, or ask for likelihoods "
-                        "without classes", o->data);
-    return EBB_OK;
-}
-
 static ebb_status open_data(ebb_context *ctx, ebb_nll_job *j)
 {
-    ebb_recipe *r;
     ebb_nll_options *o = &j->o;
-    EBB_TRY(ebb_recipe_copy(ctx, j->model->recipe, &r));
-    ebb_status status = EBB_OK;
-    if (o->unconditional)
-        r->net_classes = 0;
-    if (o->data != NULL)
-        status = redirect(ctx, o, r);
-    if (o->data != NULL || strcmp(r->data_kind, "target") == 0 || strcmp(r->data_kind, "ring") == 0)
-        r->data_limit = o->first + (o->n > 0 ? o->n : PICTURES);
-    if (status == EBB_OK)
-        status = ebb_recipe_dataset(ctx, r, &j->data);
-    snprintf(j->path, sizeof j->path, "%s", *r->data_path != 0 ? r->data_path : r->data_kind);
-    j->labelled = r->net_classes > 0;
-    ebb_recipe_free(r);
-    EBB_TRY(status);
-    if (j->data.numbers != j->numbers)
-        return ebb_fail(ctx, EBB_E_SHAPE, "%s: %lld numbers a picture, but the model takes %lld", j->path,
-                        (long long)j->data.numbers, (long long)j->numbers);
-    if (o->n == 0)
-        o->n = j->data.n - o->first < PICTURES ? j->data.n - o->first : PICTURES;
-    if (o->n < 1 || o->first + o->n > j->data.n)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "pictures %lld..%lld of %s: it has %lld", (long long)o->first,
-                        (long long)(o->first + o->n - 1), j->path, (long long)j->data.n);
+    ebb_data_choice choice = {.path = o->data, .labels = o->labels, .classes = !o->unconditional, .first = o->first, .n = o->n,
+                              .usual = PICTURES};
+    EBB_TRY(ebb_data_open(ctx, j->model, &choice, &j->data, j->path));
+    j->labelled = choice.classes && j->model->recipe->net_classes > 0;
+    o->n = choice.n;
     return EBB_OK;
 }
 

@@ -1,0 +1,129 @@
+/* pictures.c: data for a model (pictures.h), and the same as plain arrays for those who use the library.
+ *
+ * The one idea: pictures from elsewhere take the way of the training data, by the model's own recipe with another path, so
+ * that they are padded and checked alike.
+ */
+#include "sample/pictures.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static ebb_status set_text(ebb_context *ctx, char *to, const char *text, const char *what)
+{
+    if (strlen(text) >= EBB_TEXT_MAX)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: a path of more than %d bytes", what, EBB_TEXT_MAX - 1);
+    strcpy(to, text);
+    return EBB_OK;
+}
+
+static bool is_folder(ebb_context *ctx, const char *path)
+{
+    char **names;
+    int32_t count;
+    bool folder = ebb_directory_list(ctx, path, &names, &count) == EBB_OK;
+    if (folder)
+        ebb_free(names);
+    return folder;
+}
+
+/* The model's recipe with these data instead of its own. */
+static ebb_status redirect(ebb_context *ctx, const ebb_data_choice *c, ebb_recipe *r)
+{
+    char path[2 * EBB_TEXT_MAX];
+    EBB_TRY(set_text(ctx, r->data_path, c->path, "data"));
+    EBB_TRY(set_text(ctx, r->data_labels, c->labels != NULL ? c->labels : "", "labels"));
+    EBB_TRY(ebb_dataset_find(ctx, r->data_path, r->directory, path, sizeof path));
+    bool npy = ends_with(path, ".npy"), png = ends_with(path, ".png"), folder = !npy && !png && is_folder(ctx, path);
+    strcpy(r->data_kind, folder || png ? "png" : npy ? "npy" : "idx");
+    if (r->net_classes > 0 && !folder && c->labels == NULL)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: this model is conditional: give the file of labels, or ask for no classes",
+                        c->path);
+    return EBB_OK;
+}
+
+static ebb_status check_pictures(ebb_context *ctx, const ebb_model *m, ebb_data_choice *c, const ebb_dataset *data,
+                                 const char *name)
+{
+    int64_t numbers = ebb_shape_count(ebb_network_shape(&m->net, 1)), left = data->n - c->first;
+    if (data->numbers != numbers)
+        return ebb_fail(ctx, EBB_E_SHAPE, "%s: %lld numbers a picture, but the model takes %lld", name,
+                        (long long)data->numbers, (long long)numbers);
+    if (c->n == 0)
+        c->n = c->usual > 0 && left > c->usual ? c->usual : left;
+    if (c->n < 1 || c->first + c->n > data->n)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "pictures %lld..%lld of %s: it has %lld", (long long)c->first,
+                        (long long)(c->first + (c->n > 1 ? c->n : 1) - 1), name, (long long)data->n);
+    return EBB_OK;
+}
+
+ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *m, ebb_data_choice *c, ebb_dataset *out,
+                         char name[2 * EBB_TEXT_MAX])
+{
+    ebb_recipe *r;
+    int64_t n = c->n > 0 ? c->n : c->usual;
+    EBB_TRY(ebb_recipe_copy(ctx, m->recipe, &r));
+    ebb_status status = EBB_OK;
+    if (!c->classes)
+        r->net_classes = 0;
+    if (c->path != NULL)
+        status = redirect(ctx, c, r);
+    if (c->path != NULL || strcmp(r->data_kind, "target") == 0 || strcmp(r->data_kind, "ring") == 0)
+        r->data_limit = n > 0 ? c->first + n : 0;
+    if (status == EBB_OK)
+        status = ebb_recipe_dataset(ctx, r, out);
+    snprintf(name, 2 * EBB_TEXT_MAX, "%s", *r->data_path != 0 ? r->data_path : r->data_kind);
+    ebb_recipe_free(r);
+    EBB_TRY(status);
+    status = check_pictures(ctx, m, c, out, name);
+    if (status != EBB_OK)
+        ebb_dataset_free(out);
+    return status;
+}
+
+/* ---- as plain arrays ---------------------------------------------------------------------------------------------- */
+
+static ebb_status copy_pictures(ebb_context *ctx, const ebb_data_choice *c, const ebb_dataset *data, ebb_pictures *out)
+{
+    size_t n = (size_t)c->n, numbers = (size_t)data->numbers;
+    EBB_TRY(ebb_alloc(ctx, (void **)&out->pixels, n, numbers * sizeof *out->pixels, "pictures"));
+    for (size_t i = 0; i < n; i++)
+        ebb_dataset_picture(data, c->first + (int64_t)i, false, out->pixels + i * numbers);
+    out->n = c->n;
+    if (data->labels == NULL)
+        return EBB_OK;
+    EBB_TRY(ebb_alloc(ctx, (void **)&out->labels, n, sizeof *out->labels, "labels"));
+    memcpy(out->labels, data->labels + c->first, n * sizeof *out->labels);
+    return EBB_OK;
+}
+
+ebb_status ebb_pictures_read(ebb_context *ctx, const ebb_model *model, const char *path, const char *labels, int64_t first,
+                             int64_t n, ebb_pictures *out)
+{
+    ebb_data_choice c = {.path = path, .labels = labels, .classes = labels != NULL, .first = first, .n = n};
+    ebb_dataset data;
+    char name[2 * EBB_TEXT_MAX];
+    *out = (ebb_pictures){.size = sizeof *out};
+    if (first < 0 || n < 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%lld pictures from %lld: give numbers from 0", (long long)n, (long long)first);
+    if (labels != NULL && model->recipe->net_classes == 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "labels %s: this model knows no classes", labels);
+    EBB_TRY(ebb_data_open(ctx, model, &c, &data, name));
+    ebb_status status = copy_pictures(ctx, &c, &data, out);
+    ebb_dataset_free(&data);
+    if (status != EBB_OK)
+        ebb_pictures_free(out);
+    return status;
+}
+
+void ebb_pictures_free(ebb_pictures *pictures)
+{
+    ebb_free(pictures->pixels);
+    ebb_free(pictures->labels);
+    *pictures = (ebb_pictures){.size = sizeof *pictures};
+}

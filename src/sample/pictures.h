@@ -1,0 +1,20 @@
+/* pictures.h: data for a model: those it was trained on, or those of a file or folder that are given in their place.
+ */
+#ifndef EBB_SAMPLE_PICTURES_H
+#define EBB_SAMPLE_PICTURES_H
+
+#include "model/model.h"
+
+typedef struct ebb_data_choice {
+    const char *path;            /* idx, npy, png, or a folder of png; NULL: what the model was trained on */
+    const char *labels;          /* of idx and npy; NULL: none */
+    bool classes;                /* each picture must have its class, where the model has any */
+    int64_t first, n;            /* pictures first .. first+n-1; n 0: `usual`, or all if there are fewer */
+    int64_t usual;               /* 0: all there are */
+} ebb_data_choice;
+/* Opens them, fills in choice->n, and writes the name of the data to `name`. The data may hold pictures beyond those that
+ * are asked for. EBB_E_SHAPE: pictures of another size than the model's; EBB_E_ARGUMENT: fewer than asked for. */
+ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *model, ebb_data_choice *choice, ebb_dataset *out,
+                         char name[2 * EBB_TEXT_MAX]);
+
+#endif
