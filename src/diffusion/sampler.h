@@ -9,6 +9,7 @@
 
 #include "diffusion/field.h"
 #include "diffusion/grid.h"
+#include "diffusion/settings.h"
 
 /* One member for each row of settings.def, at its default unless set. */
 typedef struct ebb_sampler_settings {
@@ -17,12 +18,7 @@ typedef struct ebb_sampler_settings {
 #undef SETTING
 } ebb_sampler_settings;
 
-typedef struct ebb_setting {
-    const char *name, *help;
-    size_t offset;               /* in ebb_sampler_settings */
-    double initial, min, max;    /* initial NaN: each sampler has its own */
-} ebb_setting;
-extern const ebb_setting ebb_settings[];             /* ends with a NULL name */
+extern const ebb_setting ebb_settings[];             /* of ebb_sampler_settings */
 
 typedef struct ebb_sampler ebb_sampler;
 typedef struct ebb_walk {

@@ -4,7 +4,6 @@
 #include "diffusion/stochastic.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,88 +69,30 @@ const char *ebb_sampler_grid(const ebb_sampler *s, const ebb_process *p)
 ebb_sampler_settings ebb_settings_default(void)
 {
     ebb_sampler_settings set;
-    for (const ebb_setting *s = ebb_settings; s->name != NULL; s++)
-        *(double *)(void *)((char *)&set + s->offset) = s->initial;
+    ebb_settings_fill(ebb_settings, &set);
     return set;
 }
 
 /* ---- texts ------------------------------------------------------------------------------------------------ */
-
-#define PART_MAX 64
-
-/* Cuts "head:key=value,..." into its head and the rest behind the colon ("" when there is none). */
-static ebb_status cut_head(ebb_context *ctx, const char *text, char head[PART_MAX], const char **rest)
-{
-    size_t n = strcspn(text, ":");
-    if (n >= PART_MAX)
-        return ebb_fail(ctx, EBB_E_USAGE, "'%.80s...' is no name of a sampler or grid", text);
-    memcpy(head, text, n);
-    head[n] = 0;
-    *rest = text[n] == ':' ? text + n + 1 : text + n;
-    return EBB_OK;
-}
-
-/* Takes one "key=value" from *rest. */
-static ebb_status cut_setting(ebb_context *ctx, const char **rest, char key[PART_MAX], double *value)
-{
-    size_t n = strcspn(*rest, "=,");
-    char *end;
-    if (n == 0 || n >= PART_MAX || (*rest)[n] != '=')
-        return ebb_fail(ctx, EBB_E_USAGE, "'%.60s' is not of the form key=number, as in edm:churn=40,s_noise=1.003", *rest);
-    memcpy(key, *rest, n);
-    key[n] = 0;
-    *value = strtod(*rest + n + 1, &end);
-    if (end == *rest + n + 1 || (*end != 0 && *end != ',') || isnan(*value))
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: a number is needed after the equals sign, not '%.40s'", key, *rest + n + 1);
-    *rest = *end == ',' ? end + 1 : end;
-    return EBB_OK;
-}
-
-static ebb_status unknown(ebb_context *ctx, const char *what, const char *name, const char *const *names, int count)
-{
-    char near[128];
-    return ebb_fail(ctx, EBB_E_USAGE, "unknown %s '%s'%s", what, name, ebb_suggest(name, names, count, near, sizeof near));
-}
 
 static ebb_status unknown_sampler(ebb_context *ctx, const char *name)
 {
     const char *names[SAMPLER_COUNT];
     for (int i = 0; i < SAMPLER_COUNT; i++)
         names[i] = samplers[i].name;
-    return unknown(ctx, "sampler", name, names, SAMPLER_COUNT);
-}
-
-static ebb_status store_setting(ebb_context *ctx, const char *key, double value, ebb_sampler_settings *set)
-{
-    const char *names[64];
-    int count = 0;
-    for (const ebb_setting *s = ebb_settings; s->name != NULL && count < 64; s++) {
-        names[count++] = s->name;
-        if (strcmp(s->name, key) != 0)
-            continue;
-        if (!(value >= s->min && value <= s->max))
-            return ebb_fail(ctx, EBB_E_ARGUMENT, "%s=%g is outside %g..%g (%s)", key, value, s->min, s->max, s->help);
-        *(double *)(void *)((char *)set + s->offset) = value;
-        return EBB_OK;
-    }
-    return unknown(ctx, "setting", key, names, count);
+    return ebb_part_unknown(ctx, "sampler", name, names, SAMPLER_COUNT);
 }
 
 ebb_status ebb_sampler_parse(ebb_context *ctx, const char *text, const ebb_sampler **sampler, ebb_sampler_settings *set)
 {
-    char name[PART_MAX], key[PART_MAX];
-    double value;
+    char name[EBB_PART_MAX];
     const char *rest;
     *set = ebb_settings_default();
-    EBB_TRY(cut_head(ctx, text, name, &rest));
+    EBB_TRY(ebb_part_head(ctx, text, "sampler or grid", name, &rest));
     *sampler = ebb_sampler_find(name);
     if (*sampler == NULL)
         return unknown_sampler(ctx, name);
-    while (*rest != 0) {
-        EBB_TRY(cut_setting(ctx, &rest, key, &value));
-        EBB_TRY(store_setting(ctx, key, value, set));
-    }
-    return EBB_OK;
+    return ebb_settings_read(ctx, ebb_settings, rest, set);
 }
 
 static ebb_status store_grid(ebb_context *ctx, const char *key, double value, ebb_grid_options *o)
@@ -172,7 +113,7 @@ static ebb_status store_grid(ebb_context *ctx, const char *key, double value, eb
             *(bool *)at = value != 0;
         return EBB_OK;
     }
-    return unknown(ctx, "option of a grid", key, names, GRID_KEYS);
+    return ebb_part_unknown(ctx, "option of a grid", key, names, GRID_KEYS);
 }
 
 /* "10+5+5": the one key whose value is a list; it also says how many steps there are. */
@@ -200,7 +141,7 @@ static ebb_status cut_counts(ebb_context *ctx, const char **rest, ebb_grid_optio
 
 ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind, ebb_grid_options *o)
 {
-    char name[PART_MAX], key[PART_MAX];
+    char name[EBB_PART_MAX], key[EBB_PART_MAX];
     const char *names[64], *rest;
     double value;
     int count = 0;
@@ -208,18 +149,18 @@ ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind,
     *o = (ebb_grid_options){0};
     if (*text == 0)
         return EBB_OK;
-    EBB_TRY(cut_head(ctx, text, name, &rest));
+    EBB_TRY(ebb_part_head(ctx, text, "sampler or grid", name, &rest));
     for (; ebb_grid_at(count) != NULL && count < 64; count++)
         names[count] = ebb_grid_at(count)->name;
     if (ebb_grid_find(name) == NULL)
-        return unknown(ctx, "grid", name, names, count);
+        return ebb_part_unknown(ctx, "grid", name, names, count);
     *kind = ebb_grid_find(name)->name;
     while (*rest != 0) {
         if (strncmp(rest, "counts=", strlen("counts=")) == 0) {
             EBB_TRY(cut_counts(ctx, &rest, o));
             continue;
         }
-        EBB_TRY(cut_setting(ctx, &rest, key, &value));
+        EBB_TRY(ebb_part_number(ctx, &rest, key, &value));
         EBB_TRY(store_grid(ctx, key, value, o));
     }
     return EBB_OK;
