@@ -248,6 +248,28 @@ EBB_API ebb_status ebb_toy(ebb_context *ctx, const ebb_toy_options *options, cha
 EBB_API ebb_status ebb_target_list(ebb_context *ctx, char **json);
 EBB_API ebb_status ebb_distance_list(ebb_context *ctx, char **json);
 
+/* ---- experiments ---------------------------------------------------------------------------- */
+/* The experiments of the lectures that ebb follows: each trains or loads what it needs, measures, says which of its figures are
+ * what they must be, and draws. */
+typedef struct ebb_experiment_options {
+    size_t size;
+    const char *name;            /* ebb_experiment_list */
+    const char *dir;             /* for results/NAME.json, NAME.png and models/, which all experiments share; NULL: runs/experiments */
+    int keep;                    /* 1: what an earlier run found there counts, where it rests on the same recipes */
+    int quick;                   /* 1: few steps and samples, to see that all works: nothing is claimed */
+    /* Called now and then from one thread at a time: what is being done, how much of it; non-zero stops: training is saved, and
+     * the next run goes on with it. */
+    int (*progress)(void *user, const char *doing, int64_t done, int64_t total);
+    void *user;
+} ebb_experiment_options;
+/* JSON: {name, row, source, help, state ("passed", "failed", "quick", or "not run" for want of data), missing (what that is),
+ * passed, failed, checks: [{name, value, expected, low, high, pass (null: nothing is claimed)}], pictures, seconds, kept}. A
+ * figure out of its range is no failure of this function. Does not depend on threads. EBB_E_USAGE: an unknown name;
+ * EBB_E_ARGUMENT: stopped. */
+EBB_API ebb_status ebb_experiment(ebb_context *ctx, const ebb_experiment_options *options, char **json);
+/* JSON array of {name, row, models (recipes), source, help}. */
+EBB_API ebb_status ebb_experiment_list(ebb_context *ctx, char **json);
+
 /* ---- pictures and arrays ------------------------------------------------------------------- */
 /* round(127.5*(x+1)) clamped to 0..255. */
 EBB_API void ebb_pixels_to_bytes(const float *pixels, size_t count, uint8_t *bytes);

@@ -11,15 +11,15 @@
 #include "cli/cli.h"
 
 static const cli_command *const commands[] = {&cli_train, &cli_sample, &cli_nll, &cli_toy, &cli_info, &cli_plan,
-                                              &cli_speed, &cli_check, &cli_recipes, &cli_ema, NULL};
+                                              &cli_speed, &cli_check, &cli_recipes, &cli_ema, &cli_experiment, NULL};
 
 static void print_overview(FILE *out)
 {
     fprintf(out, "ebb %s trains diffusion models and samples from them on CPUs.\n\n"
                  "Usage: ebb COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n", ebb_version());
     for (int i = 0; commands[i]; i++)
-        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(out, "  %-8s %s\n  %-8s %s\n\nExamples:\n%s%s", "help", "prints this, or the help of a command",
+        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out, "  %-10s %s\n  %-10s %s\n\nExamples:\n%s%s", "help", "prints this, or the help of a command",
             "version", "prints the version", cli_train.examples, cli_sample.examples);
 }
 

@@ -1,0 +1,69 @@
+/* experiment.h: a trial, one run of an experiment: what its function asks for, states and draws.
+ *
+ * A row of experiments.def is a function of a trial. It computes, and states each figure with the range that it must lie in:
+ *
+ *     EBB_TRY(ebb_trial_model(x, 0, &model));                      trained, or loaded where an earlier run trained it
+ *     ebb_trial_expect(x, gap, 0.99 * want, 1.01 * want, "0.0573 within 1%", "gap at separation %g", s);
+ *     EBB_TRY(ebb_trial_picture(x, "", path));                     then write the picture there
+ *
+ * What is stated does not depend on threads. A quick trial goes the same way with few steps and samples and claims nothing.
+ */
+#ifndef EBB_EXPERIMENT_H
+#define EBB_EXPERIMENT_H
+
+#include "model/model.h"
+
+#define EBB_TRIAL_PATH 4096
+
+typedef struct ebb_trial ebb_trial;
+typedef struct ebb_experiment_kind {
+    const char *name, *row, *models, *source, *help;
+    ebb_status (*run)(ebb_trial *x);
+} ebb_experiment_kind;
+const ebb_experiment_kind *ebb_experiment_at(int i);     /* NULL: past the end */
+
+struct ebb_trial {
+    ebb_context *ctx;
+    ebb_experiment_options o;
+    const ebb_experiment_kind *kind;
+    json_t *checks;              /* [{name, value, expected, low, high, pass}] */
+    json_t *pictures;            /* [path] */
+    bool stopped;                /* by progress() */
+    char missing[512];           /* what this machine lacks for it; empty: nothing */
+};
+#define EXPERIMENT(name, row, function, models, source, help) ebb_status function(ebb_trial *);
+#include "study/experiments.def"
+#undef EXPERIMENT
+
+/* ---- what a function states (experiment.c) -------------------------------------------------------------------------------- */
+/* The value must lie in [low, high], either of which may be infinite; expected: the same in words. */
+void ebb_trial_expect(ebb_trial *x, double value, double low, double high, const char *expected, const char *name, ...)
+    __attribute__((format(printf, 6, 7)));
+/* A figure that nothing is claimed of; beside: what it may be compared with, or "". */
+void ebb_trial_figure(ebb_trial *x, double value, const char *beside, const char *name, ...) __attribute__((format(printf, 4, 5)));
+/* Whether something holds. */
+void ebb_trial_holds(ebb_trial *x, bool holds, const char *expected, const char *name, ...) __attribute__((format(printf, 4, 5)));
+/* A picture's path, NAME.png or NAME-suffix.png in the trial's directory, and a row in the list of pictures. */
+ebb_status ebb_trial_picture(ebb_trial *x, const char *suffix, char path[EBB_TRIAL_PATH]);
+/* As large as a claim needs, or as a quick trial makes do with. */
+int64_t ebb_trial_scale(const ebb_trial *x, int64_t full, int64_t quick);
+/* EBB_OK, or stopped. */
+ebb_status ebb_trial_progress(ebb_trial *x, const char *doing, int64_t done, int64_t total);
+/* The experiment cannot be run here, for want of what the message says: no failure of its own. */
+ebb_status ebb_trial_lacks(ebb_trial *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- models (experiment_models.c) ------------------------------------------------------------------------------------------ */
+/* Recipe number `index` of the row, complete but for its data. */
+ebb_status ebb_trial_recipe(ebb_trial *x, int index, ebb_recipe **out);
+/* That model: from DIR/models, where it is trained first, or trained on, unless it is there. */
+ebb_status ebb_trial_model(ebb_trial *x, int index, ebb_model **out);
+/* Stands for all of a row's recipes. */
+ebb_status ebb_trial_key(ebb_trial *x, uint64_t *key);
+
+/* ---- work that tells of itself (experiment_work.c) --------------------------------------------------------------------------- */
+ebb_status ebb_trial_toy(ebb_trial *x, const ebb_toy_options *options, json_t **report);
+/* pixels (n, numbers). */
+ebb_status ebb_trial_sample(ebb_trial *x, ebb_model *model, const ebb_sample_options *options, const char *doing, float *pixels);
+ebb_status ebb_trial_nll(ebb_trial *x, ebb_model *model, const ebb_nll_options *options, const char *doing, json_t **report);
+
+#endif

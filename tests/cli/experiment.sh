@@ -1,0 +1,44 @@
+# experiment.sh: experiments from the command line: list, wrong names, results that are kept, training that is cut and goes on,
+# models that are used again.
+. "$(dirname "$0")/lib.sh"
+
+expect 0 experiment --list; prints 'langevin'; prints 'E17'; prints 'models: digits'
+expect 0 experiment --list --json; is_json; prints '"models":"digits"'
+expect 2 experiment; says 'which experiment'
+expect 2 experiment langevn; says "did you mean 'langevin'"
+expect 2 experiment langevin determinism; says 'determinism'
+expect 2 experiment langevin --again; says '--again'
+expect 2 experiment --list all; says '--list'
+absent runs
+
+# Quick: marked, nothing claimed.
+expect 0 experiment langevin --quick -o q; prints 'quick: 0 of 0 figures pass'; prints 'spectral gap'
+only q langevin-quick.png results
+only q/results langevin-quick.json
+grep -q '"quick": true' q/results/langevin-quick.json || fail "a quick result is not marked"
+grep -q '"pass": true' q/results/langevin-quick.json && fail "a quick result claims something"
+
+# Cut in the middle of training: nothing of the result, and the next run goes on to the bits of an uncut one.
+expect 0 experiment determinism --quick -o uncut --json; is_json; prints '"state":"quick"'
+"$EBB" experiment determinism --quick -o cut >out 2>err </dev/null &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -s "$(echo cut/models/*/log.jsonl)" ]; do :; done
+kill -INT $pid
+wait $pid
+code=$?
+[ $code = 3 ] || fail "interrupted: exit code $code, expected 3"
+says 'the same command goes on'
+absent cut/results/determinism-quick.json cut/determinism-quick.png
+expect 0 experiment determinism --quick -o cut
+cmp -s uncut/models/*/model.safetensors cut/models/*/model.safetensors || fail "a training that was cut has other bits"
+cmp -s uncut/determinism-quick.png cut/determinism-quick.png || fail "and so has the picture"
+
+# A model that is there is loaded, not trained again; one that was killed before its first checkpoint begins anew.
+touch -d '2001-01-01' cut/models/*/model.safetensors
+expect 0 experiment determinism --quick -o cut
+[ "$(ls cut/models | wc -l)" = 1 ] || fail "a second model for the same recipe"
+find cut/models -name model.safetensors -newermt '2002-01-01' | grep -q . && fail "a finished model was trained again"
+rm cut/models/*/model.safetensors cut/models/*/checkpoint.safetensors
+expect 0 experiment determinism --quick -o cut
+cmp -s uncut/models/*/model.safetensors cut/models/*/model.safetensors || fail "a training that began anew has other bits"
+finish
