@@ -149,7 +149,8 @@ typedef struct ebb_sample_options {
     const char *sampler;         /* "ddim", "edm:churn=40", ...: ebb_sampler_list */
     int steps;                   /* network evaluations without guidance */
     double guidance;             /* Ho & Salimans' w: eps = (1+w)*eps_c - w*eps_u; 0: conditional */
-    double eta;                  /* 0 deterministic .. 1 ancestral; the sampler's own: ddim 0, euler-ancestral 1, ... */
+    double eta;                  /* 0 deterministic .. 1 ancestral; the sampler's own: ddim 0, euler-ancestral 1, ...; of
+                                    samplers that take it: else EBB_E_USAGE */
     /* Called after each finished network evaluation from one thread at a time; non-zero stops. */
     int (*progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -162,11 +163,12 @@ typedef struct ebb_sample_options {
 EBB_API ebb_sample_options ebb_sample_defaults(void);
 /* pixels: (n, height, width, channels) floats in [-1, 1], clipped. */
 EBB_API ebb_status ebb_sample(ebb_context *ctx, ebb_model *model, const ebb_sample_options *options, float *pixels);
-/* JSON array of {name, help, default_steps, evaluations (a step; 0: adaptive), grid, chain_grid (usual ones)}. */
+/* JSON array of {name, help, default_steps, evaluations (a step; 0: adaptive), grid, chain_grid (usual ones), takes (names
+ * of the settings it can be told; others are EBB_E_USAGE)}. */
 EBB_API ebb_status ebb_sampler_list(ebb_context *ctx, char **json);
-/* What a sampler can be told behind its name: {name, help, default (null: each sampler's own), min, max}. */
+/* What a sampler can be told behind its name: {name, help, default (null: each sampler's own), min, max, whole}. */
 EBB_API ebb_status ebb_setting_list(ebb_context *ctx, char **json);
-/* Kinds of levels to walk through: {name, help, discrete (for chains only)}. */
+/* Kinds of levels to walk through: {name, help, discrete (for chains only), takes (options behind its name)}. */
 EBB_API ebb_status ebb_grid_list(ebb_context *ctx, char **json);
 
 /* ---- likelihood ---------------------------------------------------------------------------- */

@@ -147,6 +147,42 @@ static void test_ends(void **state)
     ebb_process_free(&p);
 }
 
+static ebb_process chain_of(int steps)
+{
+    ebb_process p, wanted = {.kind = EBB_PROCESS_DDPM};
+    ebb_schedule_options o = ebb_schedule_usual(EBB_SCHEDULE_COSINE, steps);
+    assert_int_equal(ebb_schedule_make(ctx, &o, &wanted.chain), EBB_OK);
+    assert_int_equal(ebb_process_create(ctx, &wanted, &p), EBB_OK);
+    return p;
+}
+
+/* numpy 1.24's round(arange(T, 0, -T/n)) - 1 where T/n is no whole number. Of the halves, some are exact and go to the
+ * even neighbour (25 by 10; 1001 by 10), and some arange makes a little less or more (7 by 6: 3.5000000000000004). */
+static void test_trailing(void **state)
+{
+    (void)state;
+    static const struct { int chain, steps, t[14]; } cases[] = {
+        {7, 6, {6, 5, 4, 2, 1, 0}},
+        {11, 6, {10, 8, 6, 4, 3, 1}},
+        {17, 12, {16, 15, 13, 12, 10, 9, 8, 6, 5, 3, 2, 0}},
+        {25, 10, {24, 21, 19, 17, 14, 11, 9, 7, 4, 1}},
+        {999, 14, {998, 927, 855, 784, 713, 641, 570, 498, 427, 356, 284, 213, 142, 70}},
+        {15, 13, {14, 13, 12, 11, 9, 8, 7, 6, 5, 4, 2, 1, 0}},
+        {1001, 10, {1000, 900, 800, 700, 600, 499, 399, 299, 199, 99}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ebb_process p = chain_of(cases[i].chain);
+        ebb_grid g;
+        create(&p, "trailing", &(ebb_grid_options){.steps = cases[i].steps}, &g);
+        for (int k = 0; k < cases[i].steps; k++)
+            if (g.level[k].t != cases[i].t[k])
+                fail_msg("trailing, %d of %d: timestep %d is %g, numpy's %d", cases[i].steps, cases[i].chain, k, g.level[k].t,
+                         cases[i].t[k]);
+        ebb_grid_free(&g);
+        ebb_process_free(&p);
+    }
+}
+
 static void test_lengths(void **state)
 {
     (void)state;
@@ -214,7 +250,13 @@ static void test_text(void **state)
     ebb_grid_options o;
     assert_int_equal(ebb_grid_parse(ctx, "sections:counts=10+5+5,keep_last=1", &kind, &o), EBB_OK);
     assert_string_equal(kind, "sections");
-    assert_true(o.section_count == 3 && o.sections[0] == 10 && o.sections[2] == 5 && o.steps == 20 && o.keep_last);
+    assert_true(o.section_count == 3 && o.sections[0] == 10 && o.sections[2] == 5 && o.steps == 19 && o.keep_last);
+    ebb_process p = process(EBB_PROCESS_DDPM, false);
+    ebb_grid g;
+    create(&p, kind, &o, &g);
+    assert_true(g.steps == 19 && g.level[0].t == p.steps - 1 && g.level[19].t == 0 && g.level[19].sigma > 0);
+    ebb_grid_free(&g);
+    ebb_process_free(&p);
     assert_int_equal(ebb_grid_parse(ctx, "edm-iddpm:m=500,c1=0.002", &kind, &o), EBB_OK);
     assert_true(o.m == 500 && o.c1 == 0.002 && o.steps == 0);
     static const char *const bad[] = {"sections:counts=", "sections:counts=10+", "sections:counts=10x", "sections:counts=0",
@@ -279,7 +321,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),      cmocka_unit_test(test_bounded), cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_lengths),  cmocka_unit_test(test_refusals), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_trailing), cmocka_unit_test(test_lengths),  cmocka_unit_test(test_refusals), cmocka_unit_test(test_text),
         cmocka_unit_test(test_time_change),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,6 +135,8 @@ static void test_does_not_fit(void **state)
         {"net.attention=3", EBB_E_ARGUMENT, "levels 0..2"},
         {"net.mult=", EBB_E_ARGUMENT, "net.mult is empty"},
         {"sample.sampler=ddmi", EBB_E_USAGE, "did you mean 'dd"},
+        {"sample.sampler=heun:snr=0.2", EBB_E_USAGE, "heun takes no 'snr'"},
+        {"sample.grid=even:rho=7", EBB_E_USAGE, "it takes keep_last"},
         {"sample.steps=1001", EBB_E_ARGUMENT, "process.steps"},
         {"sample.guidance=1", EBB_E_ARGUMENT, "net.classes"},
         {"process.beta_start=0.5", EBB_E_ARGUMENT, "beta_end"},
@@ -149,6 +151,19 @@ static void test_does_not_fit(void **state)
         assert_says(cases[i].says);
         ebb_recipe_free(r);
     }
+}
+
+static void test_eta_of_none(void **state)
+{
+    (void)state;
+    ebb_recipe *r;
+    assert_int_equal(ebb_recipe_default(ctx, &r), EBB_OK);
+    assert_int_equal(ebb_recipe_set(ctx, r, "sample.eta=0.5"), EBB_OK);
+    assert_int_equal(ebb_recipe_check(ctx, r), EBB_OK);
+    assert_int_equal(ebb_recipe_set(ctx, r, "sample.sampler=heun"), EBB_OK);
+    assert_int_equal(ebb_recipe_check(ctx, r), EBB_E_USAGE);
+    assert_says("sample.eta: sampler heun takes no 'eta'");
+    ebb_recipe_free(r);
 }
 
 /* What is written is read back the same, every key changed from its default on the way. */
@@ -263,7 +278,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_wrong_assignments),
-        cmocka_unit_test(test_does_not_fit),
+        cmocka_unit_test(test_does_not_fit), cmocka_unit_test(test_eta_of_none),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_wrong_files),
         cmocka_unit_test(test_damage),

@@ -367,6 +367,16 @@ static void test_sampler_texts(void **state)
     refused("ddim:eta=2", EBB_E_ARGUMENT, "outside 0..1");
     refused("ddim:ete=1", EBB_E_USAGE, "did you mean 'eta'");
     refused("ddim:,", EBB_E_USAGE, "key=number");
+    refused("ddim:churn=40", EBB_E_USAGE, "sampler ddim takes no 'churn'; it takes eta");
+    refused("heun:snr=.1", EBB_E_USAGE, "sampler heun takes no 'snr'; it takes none");
+    refused("unipc:order=2.5", EBB_E_ARGUMENT, "whole number");
+    for (int i = 0; ebb_sampler_at(i) != NULL; i++) {
+        bool takes = ebb_taker_has(&(ebb_taker){.takes = ebb_sampler_at(i)->settings}, "eta");
+        set = ebb_settings_default();
+        assert_int_equal(ebb_sampler_set_eta(ctx, ebb_sampler_at(i), 0.5, &set), takes ? EBB_OK : EBB_E_USAGE);
+        assert_true(takes ? set.eta == 0.5 : isnan(set.eta));
+        ok(ebb_sampler_set_eta(ctx, ebb_sampler_at(i), NAN, &set));
+    }
     refused("a-name-that-is-far-too-long-to-be-one-of-any-sampler-in-whatever-list", EBB_E_USAGE, "no name");
 }
 
@@ -386,13 +396,18 @@ static void test_grid_texts(void **state)
     ebb_grid_options o;
     ok(ebb_grid_parse(ctx, "", &kind, &o));
     assert_null(kind);
-    ok(ebb_grid_parse(ctx, "uniform:t_start=0.9,t_end=0.01,keep_last=1,offset=1", &kind, &o));
+    ok(ebb_grid_parse(ctx, "uniform:t_start=0.9,t_end=0.01,clean=1", &kind, &o));
     assert_string_equal(kind, "uniform");
-    assert_true(o.t_start == 0.9 && o.t_end == 0.01 && o.keep_last && !o.alpha_to_first && o.offset == 1);
+    assert_true(o.t_start == 0.9 && o.t_end == 0.01 && o.clean && !o.alpha_to_first);
+    ok(ebb_grid_parse(ctx, "leading:offset=1,keep_last=1", &kind, &o));
+    assert_true(o.offset == 1 && o.keep_last);
     refused_grid("unifrom", EBB_E_USAGE, "did you mean 'uniform'");
     refused_grid("uniform:t_and=1", EBB_E_USAGE, "did you mean 't_end'");
     refused_grid("uniform:t_end=inf", EBB_E_ARGUMENT, "no usable number");
     refused_grid("uniform:t_end", EBB_E_USAGE, "key=number");
+    refused_grid("uniform:rho=3", EBB_E_USAGE, "grid uniform takes no 'rho'; it takes t_start,t_end,clean,alpha_to_first");
+    refused_grid("karras:counts=3", EBB_E_USAGE, "grid karras takes no 'counts'");
+    refused_grid("leading:offset=1.5", EBB_E_ARGUMENT, "whole number");
 }
 
 static int make_context(void **state)

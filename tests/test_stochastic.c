@@ -329,7 +329,7 @@ static void test_panels(void **state)
         double gap = ebb_langevin_gap(&f, &both, 1, 0), before = 0;
         for (int i = 0; i < 3; i++) {
             ebb_target_sample(&one, 7, 0, ROWS, x, NULL);
-            walk_level("langevin:h=0.01,denoise=0", &both, (int)lround(times[i] / 0.01), ROWS, 8, x);
+            walk_level("langevin:h=0.01", &both, (int)lround(times[i] / 0.01), ROWS, 8, x);
             double got = moments_of(x, ROWS).right, exact = crossed_exactly(&f, &both, &one, times[i]);
             double slow = 0.5 * (1 - (1 - 2 * over) * exp(-gap * times[i])), error = sqrt(exact * (1 - exact) / ROWS);
             print_message("separation %g, T %g: %.4f crossed, law %.4f, (1 - c e^{-%.4g T})/2 = %.4f\n", 2 * a, times[i], got,

@@ -30,7 +30,7 @@ static const struct poptOption options[] = {
      "weight w: eps = (1+w) eps_class - w eps_all (Ho & Salimans; default: the model's). w = gamma where the score is "
      "-gamma s + (1+gamma) s_class; 1+w = gamma where it is (1-gamma) s + gamma s_class, and = guidance_scale of diffusers",
      "W"},
-    {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "noise of samplers that can choose: 0 none to 1 ancestral (default: the model's, or the sampler's own)", "E"},
+    {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "noise of samplers that take it, see below: 0 none to 1 ancestral (default: the model's, or the sampler's own)", "E"},
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise (default 0)", "K"},
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "of activations: f32 or bf16 (default: as trained)", "P"},
     {"first", 0, POPT_ARG_LONGLONG, &given.first, 0, "index of the first picture of the seed (default 0)",
@@ -41,9 +41,9 @@ static const struct poptOption options[] = {
 
 static void more_help(FILE *out)
 {
-    cli_help_list(out, "Samplers (default: the model's)", ebb_sampler_list);
-    cli_help_list(out, "Settings of samplers, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
-    cli_help_list(out, "Grids, as in --grid karras:rho=5 (default: the sampler's own)", ebb_grid_list);
+    cli_help_list(out, "Samplers (default: the model's) [settings that they take]", ebb_sampler_list);
+    cli_help_list(out, "Settings, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
+    cli_help_list(out, "Grids, as in --grid karras:rho=5 (default: the sampler's own) [options that they take]", ebb_grid_list);
 }
 
 static bool ends_with(const char *text, const char *end)

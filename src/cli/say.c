@@ -79,6 +79,15 @@ void cli_json_print(const json_t *json)
     putchar('\n');
 }
 
+/* " [eta, ...]": the settings or options that a row of a list takes, where it takes some. */
+static void print_taken(FILE *out, const json_t *taken)
+{
+    for (size_t i = 0; i < json_array_size(taken); i++)
+        fprintf(out, "%s%s", i == 0 ? " [" : ", ", json_string_value(json_array_get(taken, i)));
+    if (json_array_size(taken) > 0)
+        fputc(']', out);
+}
+
 void cli_help_list(FILE *out, const char *title, ebb_status (*list)(ebb_context *, char **))
 {
     ebb_context *ctx = NULL;
@@ -89,9 +98,12 @@ void cli_help_list(FILE *out, const char *title, ebb_status (*list)(ebb_context 
         json = cli_json_take(text);
     if (json)
         fprintf(out, "\n%s:\n", title);
-    json_array_foreach(json, i, item)
-        fprintf(out, "  %-17s %s\n", json_string_value(json_object_get(item, "name")),
+    json_array_foreach(json, i, item) {
+        fprintf(out, "  %-17s %s", json_string_value(json_object_get(item, "name")),
                 json_string_value(json_object_get(item, "help")));
+        print_taken(out, json_object_get(item, "takes"));
+        fputc('\n', out);
+    }
     json_decref(json);
     ebb_context_free(ctx);
 }

@@ -45,7 +45,7 @@ static void more_help(FILE *out)
     cli_help_list(out, "Laws, as in ebb toy ring:modes=6,sd=0.05 (--list: with their options)", ebb_target_list);
     cli_help_list(out, "Distances", ebb_distance_list);
     cli_help_list(out, "Samplers", ebb_sampler_list);
-    cli_help_list(out, "Settings of samplers, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
+    cli_help_list(out, "Settings, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
     cli_help_list(out, "Grids, as in --grid karras:rho=5", ebb_grid_list);
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const ebb_grid_kind kinds[] = {
-#define GRID(name, discrete, function, help) {name, help, discrete, function},
+#define GRID(name, discrete, function, options, help) {name, help, options, discrete, function},
 #include "diffusion/grids.def"
 #undef GRID
 };
@@ -48,7 +48,7 @@ void ebb_grid_free(ebb_grid *g)
 
 int ebb_grid_points(const ebb_grid_options *o, bool clean)
 {
-    return (clean || o->clean) && !o->keep_last ? o->steps : o->steps + 1;
+    return (clean ? !o->keep_last : o->clean) ? o->steps : o->steps + 1;
 }
 
 ebb_level ebb_grid_end(const ebb_process *p, const ebb_grid_options *o)

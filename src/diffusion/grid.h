@@ -27,12 +27,13 @@ typedef struct ebb_grid_options {
     bool small;                  /* budget: for the posterior's variance; else for the larger one */
     int sections[EBB_GRID_SECTIONS], section_count; /* sections: timesteps of each part of the chain; they add up to steps */
     bool clean;                  /* uniform, quadratic, logsnr: end in a clean level, after as many others as steps */
-    bool keep_last;              /* do not end in a clean level (alpha 1, sigma 0) but at the last noisy one */
+    bool keep_last;              /* others: do not end in a clean level (alpha 1, sigma 0) but at the last noisy one */
     bool alpha_to_first;         /* chains: end at alpha_bar of timestep 0 (diffusers' set_alpha_to_one=False) */
 } ebb_grid_options;
 
 typedef struct ebb_grid_kind {
     const char *name, *help;
+    const char *options;         /* keys of texts that it takes, with commas between */
     bool discrete;               /* for chains only */
     ebb_status (*make)(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out);
 } ebb_grid_kind;
@@ -43,14 +44,14 @@ ebb_status ebb_grid_create(ebb_context *ctx, const ebb_process *p, const char *n
                            ebb_grid *out);
 void ebb_grid_free(ebb_grid *g);
 /* ---- for the makers of grids ------------------------------------------------------------------------------- */
-/* Noisy levels: as many as steps where the grid ends in a level of its own (by its nature, clean, unless options say
- * otherwise), or one more. */
+/* Noisy levels: as many as steps where the grid ends in a level of its own, or one more. clean: it does by its nature,
+ * unless keep_last; else it does where the option clean says so. */
 int ebb_grid_points(const ebb_grid_options *o, bool clean);
 /* That last level: clean, or alpha_bar of timestep 0. */
 ebb_level ebb_grid_end(const ebb_process *p, const ebb_grid_options *o);
 /* Table 1 of Karras et al. 2022, iDDPM: u (m+1) falls to u[m] = 0. */
 void ebb_grid_iddpm_levels(int m, double c1, double c2, double *u);
-#define GRID(name, discrete, function, help) \
+#define GRID(name, discrete, function, options, help) \
     ebb_status function(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out);
 #include "diffusion/grids.def"
 #undef GRID

@@ -13,7 +13,7 @@
 
 /* One member for each row of settings.def, at its default unless set. */
 typedef struct ebb_sampler_settings {
-#define SETTING(name, initial, min, max, help) double name;
+#define SETTING(name, whole, initial, min, max, help) double name;
 #include "diffusion/settings.def"
 #undef SETTING
 } ebb_sampler_settings;
@@ -60,10 +60,11 @@ struct ebb_sampler {
     const char *grid;            /* usual grid for continuous processes (chains: "even", where NULL is) */
     const char *chain_grid;
     int evaluations;             /* of a step, about: what progress and NFE budgets count with; 0: adaptive */
+    const char *settings;        /* that it takes, with commas between */
 };
 const ebb_sampler *ebb_sampler_find(const char *name);       /* NULL: unknown */
 const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the end */
-#define SAMPLER(name, function, variant, buffers, steps, grid, chain_grid, evaluations, help) int function(ebb_walk *);
+#define SAMPLER(name, function, variant, buffers, steps, grid, chain_grid, evaluations, settings, help) int function(ebb_walk *);
 #include "diffusion/samplers.def"
 #undef SAMPLER
 
@@ -72,8 +73,11 @@ const ebb_sampler *ebb_sampler_at(int i);                    /* NULL: past the e
 const char *ebb_sampler_grid(const ebb_sampler *s, const ebb_process *p);
 
 ebb_sampler_settings ebb_settings_default(void);
-/* "heun" or "edm:churn=40,s_noise=1.003": the sampler and its settings. Unknown names are EBB_E_USAGE with the nearest. */
+/* "heun" or "edm:churn=40,s_noise=1.003": the sampler and its settings. Unknown names, and settings that it does not take,
+ * are EBB_E_USAGE with the nearest and those it takes. */
 ebb_status ebb_sampler_parse(ebb_context *ctx, const char *text, const ebb_sampler **sampler, ebb_sampler_settings *set);
+/* EBB_E_USAGE where eta is a number and the sampler has none; otherwise it becomes set's, unless NaN. */
+ebb_status ebb_sampler_set_eta(ebb_context *ctx, const ebb_sampler *s, double eta, ebb_sampler_settings *set);
 /* "karras" or "karras:rho=5": the kind of grid and its options ("": NULL and all usual). steps is 0 unless the text says
  * how many, as sections:counts=10+5+5 does. */
 ebb_status ebb_grid_parse(ebb_context *ctx, const char *text, const char **kind, ebb_grid_options *options);

@@ -51,29 +51,62 @@ void ebb_settings_fill(const ebb_setting *table, void *set)
         *member(set, s) = s->initial;
 }
 
-static ebb_status store(ebb_context *ctx, const ebb_setting *table, const char *key, double value, void *set)
+bool ebb_taker_has(const ebb_taker *taker, const char *key)
+{
+    size_t n = strlen(key);
+    for (const char *at = taker->takes; *at != 0; at += strcspn(at, ","), at += *at == ',')
+        if (strcspn(at, ",") == n && strncmp(at, key, n) == 0)
+            return true;
+    return false;
+}
+
+ebb_status ebb_part_untaken(ebb_context *ctx, const ebb_taker *taker, const char *key, const char *const *names, int count)
+{
+    char near[128];
+    return ebb_fail(ctx, EBB_E_USAGE, "%s %s takes no '%s'%s; it takes %s", taker->what, taker->name, key,
+                    ebb_suggest(key, names, count, near, sizeof near), *taker->takes != 0 ? taker->takes : "none");
+}
+
+static ebb_status check_value(ebb_context *ctx, const ebb_setting *s, double value)
+{
+    if (!(value >= s->min && value <= s->max))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s=%g is outside %g..%g (%s)", s->name, value, s->min, s->max, s->help);
+    if (s->whole && value != floor(value))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s=%g: a whole number is needed (%s)", s->name, value, s->help);
+    return EBB_OK;
+}
+
+ebb_status ebb_setting_store(ebb_context *ctx, const ebb_setting *table, const ebb_taker *taker, const char *key, double value,
+                             void *set)
 {
     const char *names[KEYS_MAX];
     int count = 0;
     for (const ebb_setting *s = table; s->name != NULL && count < KEYS_MAX; s++) {
+        if (taker != NULL && !ebb_taker_has(taker, s->name))
+            continue;
         names[count++] = s->name;
         if (strcmp(s->name, key) != 0)
             continue;
-        if (!(value >= s->min && value <= s->max))
-            return ebb_fail(ctx, EBB_E_ARGUMENT, "%s=%g is outside %g..%g (%s)", key, value, s->min, s->max, s->help);
+        EBB_TRY(check_value(ctx, s, value));
         *member(set, s) = value;
         return EBB_OK;
     }
-    return ebb_part_unknown(ctx, "setting", key, names, count);
+    return taker != NULL ? ebb_part_untaken(ctx, taker, key, names, count) : ebb_part_unknown(ctx, "setting", key, names, count);
 }
 
-ebb_status ebb_settings_read(ebb_context *ctx, const ebb_setting *table, const char *rest, void *set)
+ebb_status ebb_settings_read_taken(ebb_context *ctx, const ebb_setting *table, const ebb_taker *taker, const char *rest,
+                                   void *set)
 {
     char key[EBB_PART_MAX];
     double value = 0;
     while (*rest != 0) {
         EBB_TRY(ebb_part_number(ctx, &rest, key, &value));
-        EBB_TRY(store(ctx, table, key, value, set));
+        EBB_TRY(ebb_setting_store(ctx, table, taker, key, value, set));
     }
     return EBB_OK;
+}
+
+ebb_status ebb_settings_read(ebb_context *ctx, const ebb_setting *table, const char *rest, void *set)
+{
+    return ebb_settings_read_taken(ctx, table, NULL, rest, set);
 }

@@ -2,6 +2,7 @@
  * the checks that need more than one key.
  */
 #include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "model/recipe.h"
@@ -99,6 +100,8 @@ static ebb_status check_sampling(ebb_context *ctx, const ebb_recipe *r)
     const char *kind;
     if (ebb_sampler_parse(ctx, r->sample_sampler, &sampler, &set) != EBB_OK)
         return ebb_fail_prefix(ctx, "sample.sampler");
+    if (ebb_sampler_set_eta(ctx, sampler, r->sample_eta >= 0 ? r->sample_eta : NAN, &set) != EBB_OK)
+        return ebb_fail_prefix(ctx, "sample.eta");
     if (ebb_grid_parse(ctx, r->sample_grid, &kind, &grid) != EBB_OK)
         return ebb_fail_prefix(ctx, "sample.grid");
     if (strcmp(r->process_kind, "ddpm") == 0 && r->sample_steps > r->process_steps)

@@ -90,15 +90,13 @@ static ebb_status check_sampler(ebb_sampling *s, int asked)
     ebb_grid_options options;
     const char *kind;
     EBB_TRY(ebb_sampler_parse(s->ctx, s->o.sampler, &s->sampler, &s->set));
+    EBB_TRY(ebb_sampler_set_eta(s->ctx, s->sampler, s->o.eta, &s->set));
     EBB_TRY(ebb_grid_parse(s->ctx, s->o.grid, &kind, &options));
     if (kind == NULL)
         kind = ebb_sampler_grid(s->sampler, process);
     if (s->o.steps == 0)
         s->o.steps = process->steps > 0 && s->sampler->default_steps > process->steps ? process->steps
                                                                                        : s->sampler->default_steps;
-    if (!isnan(s->o.eta) && !(s->o.eta >= 0 && s->o.eta <= 1))
-        return ebb_fail(s->ctx, EBB_E_ARGUMENT,
-                        "sampling with eta %g: 0 (deterministic) to 1 (ancestral) is allowed", s->o.eta);
     /* A grid whose text counts its levels settles the steps. */
     if (options.steps > 0 && asked > 0 && asked != options.steps)
         return ebb_fail(s->ctx, EBB_E_ARGUMENT, "the grid %s makes %d steps, but %d are asked for: leave one of them away",
@@ -106,8 +104,6 @@ static ebb_status check_sampler(ebb_sampling *s, int asked)
     if (options.steps > 0)
         s->o.steps = options.steps;
     options.steps = s->o.steps;
-    if (!isnan(s->o.eta))
-        s->set.eta = s->o.eta;
     EBB_TRY(ebb_grid_create(s->ctx, process, kind, &options, &s->grid));
     double any;
     ebb_model_field of_model = {.variance = s->model->net.learned_variance ? &any : NULL};

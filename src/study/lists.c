@@ -3,20 +3,30 @@
  * The lists themselves are samplers.def, settings.def and grids.def; then those whose words recipes choose from.
  */
 #include <math.h>
+#include <string.h>
 
 #include "diffusion/sampler.h"
 #include "train/ema.h"
 #include "model/recipe.h"
 #include "model/report.h"
 
+/* "a,b" as an array of texts. */
+static json_t *names_of(const char *list)
+{
+    json_t *names = json_array();
+    for (const char *at = list; *at != 0; at += strcspn(at, ","), at += *at == ',')
+        json_array_append_new(names, json_stringn(at, strcspn(at, ",")));
+    return names;
+}
+
 ebb_status ebb_sampler_list(ebb_context *ctx, char **json)
 {
     json_t *list = json_array();
     for (int i = 0; ebb_sampler_at(i) != NULL; i++) {
         const ebb_sampler *s = ebb_sampler_at(i);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:s, s:s}", "name", s->name, "help", s->help,
-                                              "default_steps", s->default_steps, "evaluations", s->evaluations, "grid",
-                                              s->grid, "chain_grid", s->chain_grid));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:o}", "name", s->name, "help",
+                                              s->help, "default_steps", s->default_steps, "evaluations", s->evaluations,
+                                              "grid", s->grid, "chain_grid", s->chain_grid, "takes", names_of(s->settings)));
     }
     return ebb_report_text(ctx, list, json);
 }
@@ -26,8 +36,8 @@ ebb_status ebb_setting_list(ebb_context *ctx, char **json)
     json_t *list = json_array();
     for (const ebb_setting *s = ebb_settings; s->name != NULL; s++) {
         json_t *initial = isfinite(s->initial) ? json_real(s->initial) : json_null();
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:f, s:f}", "name", s->name, "help", s->help, "default",
-                                              initial, "min", s->min, "max", s->max));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:f, s:f, s:b}", "name", s->name, "help", s->help,
+                                              "default", initial, "min", s->min, "max", s->max, "whole", s->whole));
     }
     return ebb_report_text(ctx, list, json);
 }
@@ -37,7 +47,8 @@ ebb_status ebb_grid_list(ebb_context *ctx, char **json)
     json_t *list = json_array();
     for (int i = 0; ebb_grid_at(i) != NULL; i++) {
         const ebb_grid_kind *g = ebb_grid_at(i);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "name", g->name, "help", g->help, "discrete", g->discrete));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:o}", "name", g->name, "help", g->help, "discrete",
+                                              g->discrete, "takes", names_of(g->options)));
     }
     return ebb_report_text(ctx, list, json);
 }

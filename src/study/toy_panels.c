@@ -44,7 +44,7 @@ static double crossed(const ebb_toy_job *t, const double *x, int64_t n)
 static ebb_status panel(ebb_toy_job *t, const double *start, double gap, double time, double *x, json_t *rows, char title[80])
 {
     char sampler[80];
-    snprintf(sampler, sizeof sampler, "langevin:h=%g,denoise=0", STEP);
+    snprintf(sampler, sizeof sampler, "langevin:h=%g", STEP);
     ebb_toy_walk w = {.sampler = sampler, .steps = (int)lround(time / STEP), .n = t->o.n, .start = start, .x = x};
     EBB_TRY(ebb_toy_prepare(t, &w));
     ebb_status status = ebb_toy_run(t, &w);

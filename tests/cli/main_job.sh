@@ -21,6 +21,8 @@ expect 2 sample $model --class all -n 20 --columns 3 -o no.png; says '--columns'
 expect 2 sample $model --class 10 -o no.png; says '--class 10'
 expect 2 sample $model --class seven -o no.png; says 'seven'
 expect 2 sample $model --sampler ddimm -o no.png; says 'ddim'
+expect 2 sample $model --sampler ddpm --eta 0.5 -o no.png; says "ddpm takes no 'eta'"
+expect 2 sample $model --sampler ddim:snr=0.2 -o no.png; says 'it takes eta'
 expect 2 sample $model --seed -1 -o no.png; says '--seed'
 absent no.png
 
