@@ -208,6 +208,49 @@ EBB_API ebb_status ebb_nll(ebb_context *ctx, ebb_model *model, const ebb_nll_opt
 EBB_API ebb_status ebb_variance_list(ebb_context *ctx, char **json);
 EBB_API ebb_status ebb_decoder_list(ebb_context *ctx, char **json);
 
+/* ---- codes ----------------------------------------------------------------------------------- */
+/* The probability flow leads from pictures to noise and back without a random number: x_T is a code of x_0 (Song et al. 2021,
+ * sec. 4.3, 5.3), and the model a normalizing flow. Codes are x_T over the deviation of the prior, so standard normal numbers
+ * under every process: (n, height, width, channels) doubles. Whoever decodes must give the class and guidance of encoding. */
+typedef struct ebb_latent_options {
+    size_t size;
+    int label;                   /* class of all, or EBB_LABEL_NONE */
+    const int32_t *labels;       /* (n) class of each, or EBB_LABEL_NONE; NULL: label */
+    double guidance;             /* w as ebb_sample_options has it, of the flow itself; needs classes */
+    double rtol, atol;           /* of a step of the integration; 0: 1e-5 */
+    const char *precision;       /* of activations: "f32", "bf16"; NULL: f32 */
+    /* Decoding by a sampler that draws no noise, as "ddim" or "dpmpp-2m", instead of the integration: that is what ebb_sample
+     * does from the same code. */
+    const char *sampler;         /* NULL: the integration, which encoding always is by */
+    const char *grid;            /* as ebb_sample_options has it; NULL or "": the sampler's own */
+    int steps;                   /* 0: the sampler's own */
+    int64_t *nfe;                /* (n) evaluations for each picture; NULL: not wanted */
+    /* Called now and then from one thread at a time with the part of the work that is done, 0 to 1; non-zero stops. */
+    int (*progress)(void *user, double done);
+    void *user;
+} ebb_latent_options;
+/* label EBB_LABEL_NONE, all else zero. */
+EBB_API ebb_latent_options ebb_latent_defaults(void);
+/* n pictures of floats in [-1, 1] to their codes, and back, not clipped. A picture's result does not depend on the others, nor
+ * on threads. EBB_E_NUMERIC: NaN in what is given, or an integration that does not get there; EBB_E_ARGUMENT: options out of
+ * range, a sampler that draws noise, stopped. */
+EBB_API ebb_status ebb_latent_encode(ebb_context *ctx, ebb_model *model, const ebb_latent_options *options, int64_t n,
+                                     const float *pixels, double *codes);
+EBB_API ebb_status ebb_latent_decode(ebb_context *ctx, ebb_model *model, const ebb_latent_options *options, int64_t n,
+                                     const double *codes, float *pixels);
+/* The codes that samples first .. first+n-1 of a seed start from. */
+EBB_API ebb_status ebb_latent_noise(ebb_context *ctx, ebb_model *model, uint64_t seed, int64_t first, int64_t n, double *codes);
+/* n codes (n, count) evenly from a to b, both included. path: "spherical": along the great circle, so that all are as long as
+ * codes are; "linear": along the line, whose middle is shorter. *angle (or NULL): between a and b, 0 to pi. n at least 2. */
+EBB_API ebb_status ebb_latent_between(ebb_context *ctx, const char *path, int64_t count, const double *a, const double *b,
+                                      int64_t n, double *codes, double *angle);
+/* Codes of a file, npy of f64 in the shape of the model's pictures; n 0: all from `first` on. Free them with
+ * ebb_latent_free. EBB_E_FORMAT: other numbers; EBB_E_SHAPE; EBB_E_NUMERIC: NaN or infinity. */
+EBB_API ebb_status ebb_latent_read(ebb_context *ctx, const ebb_model *model, const char *path, int64_t first, int64_t n,
+                                   double **codes, int64_t *count);
+EBB_API ebb_status ebb_latent_write(ebb_context *ctx, const ebb_model *model, const char *path, int64_t n, const double *codes);
+EBB_API void ebb_latent_free(double *codes);
+
 /* ---- exact laws ----------------------------------------------------------------------------- */
 /* Mixtures of normal laws have exact scores at every noise level, so that a sampler's own error, or a trained score's, can
  * be seen. A job runs samplers over such a law and tells how far their samples are from it. */

@@ -47,15 +47,25 @@ typedef struct motion {
     const ebb_process *process;
     const ebb_field *field;
     ebb_walk *walk;              /* that counts and clips; NULL: none */
+    const ebb_flow *flow;        /* that is told of the way; NULL: none */
+    double from, to;             /* of the flow's way */
     ebb_level *at;               /* (n) */
     double *eps, *x0;            /* (n,count) */
 } motion;
+
+static double part_done(const motion *m, const double *clock, const uint8_t *active)
+{
+    double sum = 0;
+    int64_t n = m->field->n;
+    for (int64_t i = 0; i < n; i++)
+        sum += active[i] ? (clock[i] - m->from) / (m->to - m->from) : 1;
+    return sum / (double)n;
+}
 
 static int velocity(void *self, const double *clock, const uint8_t *active, const double *x, double *dx)
 {
     const motion *m = self;
     int64_t n = m->field->n, count = m->field->count;
-    (void)active;
     for (int64_t i = 0; i < n; i++)
         m->at[i] = level_of(m->process, clock[i]);
     if (m->walk == NULL)
@@ -68,6 +78,8 @@ static int velocity(void *self, const double *clock, const uint8_t *active, cons
         for (int64_t d = i * count; d < (i + 1) * count; d++)
             dx[d] = alpha * m->x0[d] + sigma * m->eps[d];
     }
+    if (m->flow != NULL && m->flow->evaluated != NULL)
+        return m->flow->evaluated(m->flow->user, part_done(m, clock, active));
     return 0;
 }
 
@@ -81,7 +93,8 @@ static motion motion_over(const ebb_process *p, const ebb_field *field, ebb_walk
 {
     int64_t all = field->n * field->count;
     double *eps = work + ebb_ode_work(field->n, field->count);
-    return (motion){p, field, walk, (ebb_level *)(void *)(eps + 2 * all), eps, eps + all};
+    return (motion){.process = p, .field = field, .walk = walk, .at = (ebb_level *)(void *)(eps + 2 * all), .eps = eps,
+                    .x0 = eps + all};
 }
 
 /* ---- encoding and decoding ------------------------------------------------------------------------------------ */
@@ -90,22 +103,29 @@ ebb_status ebb_flow_solve(ebb_context *ctx, ebb_flow *f, double from, double to,
 {
     const ebb_process *p = f->process;
     motion m = motion_over(p, f->field, NULL, work);
-    ebb_ode ode = {.n = f->field->n, .count = f->field->count, .f = velocity, .self = &m,
-                   .from = clock_of(p, ebb_process_level(p, from)), .to = clock_of(p, ebb_process_level(p, to)),
+    m.flow = f;
+    m.from = clock_of(p, ebb_process_level(p, from));
+    m.to = clock_of(p, ebb_process_level(p, to));
+    ebb_ode ode = {.n = f->field->n, .count = f->field->count, .f = velocity, .self = &m, .from = m.from, .to = m.to,
                    .rtol = f->rtol > 0 ? f->rtol : 1e-5, .atol = f->atol > 0 ? f->atol : 1e-5, .row_nfe = f->row_nfe};
     ebb_status status = ebb_ode_solve(ctx, &ode, x, work);
     f->nfe = ode.nfe;
     return status;
 }
 
+double ebb_flow_end(const ebb_process *p)
+{
+    return p->steps > 1 && ebb_process_level(p, p->end).alpha == 0 ? p->end - 1 : p->end;
+}
+
 ebb_status ebb_flow_encode(ebb_context *ctx, ebb_flow *f, double *x, double *work)
 {
-    return ebb_flow_solve(ctx, f, f->process->least_sample, f->process->end, x, work);
+    return ebb_flow_solve(ctx, f, f->process->least_sample, ebb_flow_end(f->process), x, work);
 }
 
 ebb_status ebb_flow_decode(ebb_context *ctx, ebb_flow *f, double *x, double *work)
 {
-    return ebb_flow_solve(ctx, f, f->process->end, f->process->least_sample, x, work);
+    return ebb_flow_solve(ctx, f, ebb_flow_end(f->process), f->process->least_sample, x, work);
 }
 
 /* ---- samplers ------------------------------------------------------------------------------------------------- */

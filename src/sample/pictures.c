@@ -67,6 +67,9 @@ ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *m, ebb_data_choice *
 {
     ebb_recipe *r;
     int64_t n = c->n > 0 ? c->n : c->usual;
+    if (c->first < 0 || c->n < 0 || c->first > UINT32_MAX || c->n > UINT32_MAX)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%lld pictures from %lld: give numbers from 0 to %lld", (long long)c->n,
+                        (long long)c->first, (long long)UINT32_MAX);
     EBB_TRY(ebb_recipe_copy(ctx, m->recipe, &r));
     ebb_status status = EBB_OK;
     if (!c->classes)
@@ -109,8 +112,6 @@ ebb_status ebb_pictures_read(ebb_context *ctx, const ebb_model *model, const cha
     ebb_dataset data;
     char name[2 * EBB_TEXT_MAX];
     *out = (ebb_pictures){.size = sizeof *out};
-    if (first < 0 || n < 0)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "%lld pictures from %lld: give numbers from 0", (long long)n, (long long)first);
     if (labels != NULL && model->recipe->net_classes == 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "labels %s: this model knows no classes", labels);
     EBB_TRY(ebb_data_open(ctx, model, &c, &data, name));
