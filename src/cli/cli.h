@@ -55,6 +55,15 @@ const char *cli_nearest(const char *word, const char *const *names);
  * NULL: the message was printed and *code is the exit code. */
 ebb_recipe *cli_recipe_read(ebb_context *ctx, const cli_line *line, const char *fallback, int *code);
 
+/* ---- given.c: what several commands are given ---------------------------------------------------- */
+/* A longer text that ends so. */
+bool cli_ends_with(const char *text, const char *end);
+/* The folder of an output must take a file: better to know before the work than after it. */
+int cli_check_folder(const char *path);
+/* --seed and --class; text NULL leaves the value as it is. all: "all" is EBB_LABEL_ALL. */
+int cli_read_seed(const char *text, uint64_t *seed);
+int cli_read_class(const char *text, const ebb_model_shape *shape, bool all, int *label);
+
 /* ---- say.c: messages and results ---------------------------------------------------------------- */
 /* "ebb: message" on stderr; return CLI_ERROR and CLI_USAGE. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

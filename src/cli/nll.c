@@ -86,12 +86,10 @@ static int check(const cli_line *line)
 static int read_numbers(ebb_nll_options *o)
 {
     char *end;
+    int code = cli_read_seed(given.seed, &o->seed);
+    if (code != CLI_OK)
+        return code;
     errno = 0;
-    if (given.seed) {
-        o->seed = strtoull(given.seed, &end, 10);
-        if (errno || *end || end == given.seed || given.seed[0] == '-')
-            return cli_fail_usage("--seed %s: give a whole number from 0 to 18446744073709551615", given.seed);
-    }
     if (given.times && strcmp(given.times, "all") == 0)
         o->times = EBB_TIMES_ALL;
     else if (given.times) {

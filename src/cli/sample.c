@@ -2,12 +2,10 @@
  *
  * Sample i of a seed is the same picture however many are drawn: --first makes a long series in parts.
  */
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -46,24 +44,6 @@ static void more_help(FILE *out)
     cli_help_list(out, "Grids, as in --grid karras:rho=5 (default: the sampler's own) [options that they take]", ebb_grid_list);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
-}
-
-/* The output's folder must take a file: better to know before the work than after it. */
-static int check_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int n = slash ? (int)(slash - path) : 0;
-    snprintf(folder, sizeof folder, "%.*s", slash ? (n ? n : 1) : 1, slash ? path : ".");
-    if (access(folder, W_OK | X_OK) == 0)
-        return CLI_OK;
-    return cli_fail("cannot write %s: folder %s: %s", path, folder, strerror(errno));
-}
-
 static int check(const cli_line *line)
 {
     if (line->count != 1)
@@ -72,13 +52,13 @@ static int check(const cli_line *line)
                               line->count ? line->rest[1] : "");
     if (!given.out)
         return cli_fail_usage("where to? give -o FILE.png or -o FILE.npy");
-    if (!ends_with(given.out, ".png") && !ends_with(given.out, ".npy"))
+    if (!cli_ends_with(given.out, ".png") && !cli_ends_with(given.out, ".npy"))
         return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
     if (given.n < 0 || given.n > INT_MAX || given.first < 0 || given.steps < 0 || given.columns < 0)
         return cli_fail_usage("-n, --first, --steps and --columns take numbers from 0 to 2147483647");
     if (isinf(given.guidance) || isinf(given.eta))
         return cli_fail_usage("--guidance and --eta take finite numbers");
-    return check_folder(given.out);
+    return cli_check_folder(given.out);
 }
 
 static int on_progress(void *start, int64_t done, int64_t total)
@@ -93,25 +73,11 @@ static int on_progress(void *start, int64_t done, int64_t total)
 /* --class, --seed and the number of pictures. */
 static int read_options(const ebb_model_shape *shape, ebb_sample_options *o)
 {
-    char *end;
-    errno = 0;
-    if (given.seed) {
-        o->seed = strtoull(given.seed, &end, 10);
-        if (errno || *end || end == given.seed || given.seed[0] == '-')
-            return cli_fail_usage("--seed %s: give a whole number from 0 to 18446744073709551615",
-                                  given.seed);
-    }
-    if (given.class && shape->classes == 0)
-        return cli_fail_usage("--class %s: this model knows no classes", given.class);
-    if (given.class && strcmp(given.class, "all") != 0) {
-        long label = strtol(given.class, &end, 10);
-        if (*end || end == given.class || label < 0 || label >= shape->classes)
-            return cli_fail_usage("--class %s: give a number from 0 to %d, or all", given.class,
-                                  shape->classes - 1);
-        o->label = (int)label;
-    } else if (given.class) {
-        o->label = EBB_LABEL_ALL;
-    }
+    int code = cli_read_seed(given.seed, &o->seed);
+    if (code == CLI_OK)
+        code = cli_read_class(given.class, shape, true, &o->label);
+    if (code != CLI_OK)
+        return code;
     o->n = given.n ? given.n : o->label == EBB_LABEL_ALL ? 8 * (int64_t)shape->classes : 16;
     if (o->label == EBB_LABEL_ALL && o->n % shape->classes != 0)
         return cli_fail_usage("-n %lld: with --class all give a multiple of the %d classes", (long long)o->n,
@@ -184,7 +150,7 @@ static void report_end(const ebb_sample_options *o, const ebb_model_shape *s, do
 static int draw(ebb_context *ctx, ebb_model *model, const ebb_model_shape *s, ebb_sample_options *o)
 {
     int code = read_options(s, o), columns = 0;
-    if (code == CLI_OK && ends_with(given.out, ".png") && (columns = grid_columns(o, s->classes)) == 0)
+    if (code == CLI_OK && cli_ends_with(given.out, ".png") && (columns = grid_columns(o, s->classes)) == 0)
         code = CLI_USAGE;
     if (code != CLI_OK)
         return code;

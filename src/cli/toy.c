@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -49,25 +48,9 @@ static void more_help(FILE *out)
     cli_help_list(out, "Grids, as in --grid karras:rho=5", ebb_grid_list);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
-}
-
 static const char *job(void)
 {
     return given.compare ? "compare" : given.convergence ? "convergence" : given.panels ? "panels" : "samples";
-}
-
-/* An output's folder must take a file: better to know before the work than after it. */
-static int check_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int n = slash ? (int)(slash - path) : 0;
-    snprintf(folder, sizeof folder, "%.*s", slash ? (n ? n : 1) : 1, slash ? path : ".");
-    return access(folder, W_OK | X_OK) == 0 ? CLI_OK : cli_fail("cannot write %s: folder %s: %s", path, folder, strerror(errno));
 }
 
 static int check(const cli_line *line)
@@ -85,12 +68,12 @@ static int check(const cli_line *line)
         return cli_fail_usage("--nfe is of --compare; else give --steps");
     if (given.steps < 0 || given.n < 0 || given.nfe < 0)
         return cli_fail_usage("-n, --steps and --nfe take numbers from 0");
-    if (given.out && !ends_with(given.out, ".png") && !ends_with(given.out, ".npy"))
+    if (given.out && !cli_ends_with(given.out, ".png") && !cli_ends_with(given.out, ".npy"))
         return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
     if (!isfinite(given.guidance))
         return cli_fail_usage("--guidance takes a finite number");
-    int code = given.out ? check_folder(given.out) : CLI_OK;
-    return code == CLI_OK && given.save ? check_folder(given.save) : code;
+    int code = given.out ? cli_check_folder(given.out) : CLI_OK;
+    return code == CLI_OK && given.save ? cli_check_folder(given.save) : code;
 }
 
 typedef struct clock_of_work { double start; char doing[80]; } clock_of_work;
@@ -237,12 +220,10 @@ static void show(const json_t *json)
 static int read_numbers(ebb_toy_options *o)
 {
     char *end;
+    int code = cli_read_seed(given.seed, &o->seed);
+    if (code != CLI_OK)
+        return code;
     errno = 0;
-    if (given.seed) {
-        o->seed = strtoull(given.seed, &end, 10);
-        if (errno || *end || end == given.seed || given.seed[0] == '-')
-            return cli_fail_usage("--seed %s: give a whole number from 0 to 18446744073709551615", given.seed);
-    }
     if (given.class) {
         long label = strtol(given.class, &end, 10);
         if (errno || *end || end == given.class || label < 0 || label > INT_MAX)
@@ -312,7 +293,7 @@ static int toy(ebb_context *ctx, const cli_line *line)
     o.n = given.n;
     o.guidance = given.guidance;
     o.resamples = given.resamples;
-    o.picture = given.out && ends_with(given.out, ".png") ? given.out : NULL;
+    o.picture = given.out && cli_ends_with(given.out, ".png") ? given.out : NULL;
     o.samples = given.out && !o.picture ? given.out : NULL;
     o.progress = on_progress;
     o.user = &w;
