@@ -23,6 +23,8 @@ typedef struct ebb_field {
      * beta: v = -1 posterior, 1 beta (Nichol & Dhariwal 2021, eq. 15); NULL: not learned. */
     const double *(*variance)(void *self);
     void *self;
+    /* out = J'v (n,count), J = dx0/dx of predict's x0 for each row; NULL: none. */
+    void (*pullback)(void *self, const double *x, const ebb_level *at, const double *v, double *out);
 } ebb_field;
 
 /* score (n,count), by the field's own or -eps/sigma. */

@@ -100,6 +100,8 @@ int ebb_walk_predict(ebb_walk *w, const double *x, ebb_level at, double *eps, do
 int ebb_walk_predict_rows(ebb_walk *w, const double *x, const ebb_level *at, double *eps, double *x0);
 int ebb_walk_score(ebb_walk *w, const double *x, ebb_level at, double *score);
 int ebb_walk_score_rows(ebb_walk *w, const double *x, const ebb_level *at, double *score);
+/* The field's J'v at one level, counted as an evaluation. */
+int ebb_walk_pullback(ebb_walk *w, const double *x, ebb_level at, const double *v, double *out);
 void ebb_walk_normal(ebb_walk *w, double *z);
 void ebb_walk_uniform(ebb_walk *w, double *u);
 /* That level for each row, in the walk's own (n) levels, which the next call of a function above with one level for all

@@ -370,6 +370,36 @@ static void field_divergence(void *self, const double *x, const ebb_level *at, d
     }
 }
 
+/* to += by (v + sigma^2 d score/dx v)/alpha of one law; the Jacobian of a score is symmetric. */
+static void add_pullback(const ebb_target *t, const double *x, ebb_level at, const double *v, double by, double *to)
+{
+    double jacobian[EBB_TARGET_DIM_MAX * EBB_TARGET_DIM_MAX];
+    int dim = t->dim;
+    ebb_target_at(t, x, at.alpha, at.sigma, NULL, NULL, jacobian, NULL);
+    for (int i = 0; i < dim; i++) {
+        double sum = 0;
+        for (int j = 0; j < dim; j++)
+            sum += jacobian[i * dim + j] * v[j];
+        to[i] += by * (v[i] + at.sigma * at.sigma * sum) / at.alpha;
+    }
+}
+
+static void field_pullback(void *self, const double *x, const ebb_level *at, const double *v, double *out)
+{
+    const ebb_target_field *f = self;
+    int dim = f->all->dim;
+    for (int64_t i = 0; i < f->n; i++) {
+        double *to = out + i * dim;
+        for (int d = 0; d < dim; d++)
+            to[d] = 0;
+        if (at[i].alpha == 0)        /* pure noise tells nothing of x_0 */
+            continue;
+        if (f->one != NULL)
+            add_pullback(f->one, x + i * dim, at[i], v + i * dim, 1 + f->w, to);
+        add_pullback(f->all, x + i * dim, at[i], v + i * dim, f->one != NULL ? -f->w : 1, to);
+    }
+}
+
 static void field_log_density(void *self, const double *x, const ebb_level *at, double *logp)
 {
     const ebb_target_field *f = self;
@@ -382,5 +412,6 @@ ebb_field ebb_field_of_target(ebb_target_field *f)
 {
     bool tilted = f->one != NULL && f->w != 0;
     return (ebb_field){.n = f->n, .count = f->all->dim, .predict = field_predict, .score = field_score,
-                       .divergence = field_divergence, .log_density = tilted ? NULL : field_log_density, .self = f};
+                       .divergence = field_divergence, .log_density = tilted ? NULL : field_log_density, .self = f,
+                       .pullback = field_pullback};
 }

@@ -77,6 +77,12 @@ int ebb_walk_score(ebb_walk *w, const double *x, ebb_level at, double *score)
     return ebb_walk_score_rows(w, x, ebb_walk_rows(w, at), score);
 }
 
+int ebb_walk_pullback(ebb_walk *w, const double *x, ebb_level at, const double *v, double *out)
+{
+    w->field->pullback(w->field->self, x, ebb_walk_rows(w, at), v, out);
+    return evaluated(w);
+}
+
 void ebb_walk_normal(ebb_walk *w, double *z)
 {
     w->normal(w->random, w->draws++, z);

@@ -51,6 +51,23 @@ ebb_status ebb_divergence_plan(ebb_context *ctx, const ebb_network *net, int64_t
     return status;
 }
 
+ebb_status ebb_pullback_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options,
+                             ebb_plan **out)
+{
+    ebb_graph *g;
+    EBB_TRY(ebb_graph_create(ctx, &g));
+    ebb_value x = ebb_input(g, "x", EBB_F32, ebb_network_shape(net, n)), t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
+    ebb_value label = ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
+    ebb_value seed = ebb_input(g, "cotangent", EBB_F32, ebb_network_shape(net, n)), values[2];
+    values[0] = ebb_network_build(g, net, x, t, label);
+    ebb_vjp(g, values[0], seed, &x, 1, &values[1]);
+    ebb_status status = ebb_graph_status(g);
+    if (status == EBB_OK)
+        status = ebb_plan_create(ctx, g, values, 2, options, out);
+    ebb_graph_free(g);
+    return status;
+}
+
 ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, const ebb_params *params,
                          int64_t n, int64_t batch, const ebb_plan_options *options, ebb_plan **out)
 {

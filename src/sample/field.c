@@ -94,6 +94,24 @@ static void divergence(void *self, const double *x, const ebb_level *at, double 
     }
 }
 
+/* x0 = x0_x x + x0_f F(in x): J'v = x0_x v + x0_f in (dF/d(in x))'v. */
+static void pullback(void *self, const double *x, const ebb_level *at, const double *v, double *out)
+{
+    ebb_model_field f = *(const ebb_model_field *)self;
+    const ebb_network *net = &f.model->net;
+    f.plan = f.pull;
+    float *seed = ebb_plan_input(f.plan, f.worker, "cotangent");
+    for (int64_t d = 0; d < f.n * f.numbers; d++)
+        seed[d] = (float)v[d];
+    evaluate(&f, x, at, f.label);
+    const float *pulled = ebb_plan_output(f.plan, f.worker, 1);
+    for (int64_t i = 0; i < f.n; i++) {
+        ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data);
+        for (int64_t d = i * f.numbers; d < (i + 1) * f.numbers; d++)
+            out[d] = c.x0_x * v[d] + c.x0_f * c.in * pulled[d];
+    }
+}
+
 static const double *last_variance(void *self)
 {
     return ((const ebb_model_field *)self)->variance;
@@ -103,7 +121,7 @@ ebb_field ebb_field_of_model(ebb_model_field *f)
 {
     return (ebb_field){.n = f->n, .count = f->numbers, .predict = predict, .self = f,
                        .divergence = f->diverges ? divergence : NULL,
-                       .variance = f->variance != NULL ? last_variance : NULL};
+                       .variance = f->variance != NULL ? last_variance : NULL, .pullback = f->pull != NULL ? pullback : NULL};
 }
 
 ebb_eval_way ebb_field_way(const ebb_context *ctx, int64_t n)

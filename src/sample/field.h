@@ -22,6 +22,7 @@ typedef struct ebb_model_field {
     int probes;
     bool diverges;               /* the plan is of that kind */
     double *variance;            /* (n,numbers): what the network said of it last; NULL: it has learned none */
+    ebb_plan *pull;              /* ebb_pullback_plan at as many rows and workers: then the field has a pullback; NULL: none */
 } ebb_model_field;
 ebb_field ebb_field_of_model(ebb_model_field *f);
 

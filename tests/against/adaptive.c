@@ -1,10 +1,8 @@
-/* adaptive.c: the adaptive sampler with stored noise against inverse_samplers.json, whose other entries are of controllable
- * generation and wait for it.
+/* adaptive.c: the adaptive sampler with stored noise, an entry of inverse_samplers.json.
  */
 #include "against/refs.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "support/walks.h"
@@ -74,25 +72,15 @@ static void check_run(refs *r, const json_t *run, const ebb_target *law, const e
     ebb_free(noise);
 }
 
-void refs_adaptive(refs *r)
+void refs_adaptive(refs *r, const json_t *run)
 {
     ebb_target law;
     ebb_process p;
-    const char *key;
-    json_t *value;
-    const json_t *run = refs_claim(r, "gotta_go_fast_vp");
-    refs_claim_note(r, "gmm");
-    refs_claim_note(r, "x_start");
-    if (run != NULL && refs_target(r, refs_get(r, r->root, "gmm"), &law)) {
-        if (refs_process(r, refs_get(r, run, "sde"), 0, &p)) {
-            check_run(r, run, &law, &p);
-            ebb_process_free(&p);
-        }
-        ebb_target_free(&law);
+    if (run == NULL || !refs_target(r, refs_get(r, r->root, "gmm"), &law))
+        return;
+    if (refs_process(r, refs_get(r, run, "sde"), 0, &p)) {
+        check_run(r, run, &law, &p);
+        ebb_process_free(&p);
     }
-    json_object_foreach (r->root, key, value)
-        if (strncmp(key, "ddrm_", 5) == 0 || strncmp(key, "replacement_", 12) == 0) {
-            refs_claim_note(r, key);
-            printf("  %s, %s: later, with controllable generation\n", r->file, key);
-        }
+    ebb_target_free(&law);
 }

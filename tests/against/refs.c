@@ -196,3 +196,19 @@ bool refs_process(refs *r, const json_t *spec, double end, ebb_process *out)
     refs_fail(r, "process %s: %s", type, ebb_message(r->ctx));
     return false;
 }
+
+bool refs_chain(refs *r, ebb_process *out)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/params.json", r->directory);
+    json_t *params = json_load_file(path, 0, NULL), *beta = json_object_get(params, "beta");
+    int steps = json_object_get(params, "T") != NULL ? refs_int(r, params, "T") : 1000;
+    ebb_process wanted = {.kind = EBB_PROCESS_DDPM};
+    bool made = ebb_schedule_create(r->ctx, EBB_SCHEDULE_LINEAR, steps, beta != NULL ? refs_at(beta, 0) : 1e-4,
+                                    beta != NULL ? refs_at(beta, 1) : 0.02, &wanted.chain) == EBB_OK
+                && ebb_process_create(r->ctx, &wanted, out) == EBB_OK;
+    if (!made)
+        refs_fail(r, "%s", ebb_message(r->ctx));
+    json_decref(params);
+    return made;
+}

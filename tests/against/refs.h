@@ -54,11 +54,14 @@ void refs_near_all(refs *r, const char *what, const double *got, size_t count, c
 bool refs_target(refs *r, const json_t *spec, ebb_target *out);
 /* {type: vp, beta_min, ...}; end: of ou, 0: the usual. */
 bool refs_process(refs *r, const json_t *spec, double end, ebb_process *out);
+/* ddpm with linear betas: T and the betas stand in params.json, or are DDPM's. */
+bool refs_chain(refs *r, ebb_process *out);
 
 /* ---- parts of files, each in a file of its own ---------------------------------------------------------------- */
-/* loss_weights of elbo.json (weights.c), ema of misc.json (ema.c). */
+/* loss_weights of elbo.json (weights.c), ema of misc.json (ema.c), the adaptive sampler of inverse_samplers.json (adaptive.c). */
 void refs_loss_weights(refs *r, const json_t *object);
 void refs_ema(refs *r, const json_t *object);
+void refs_adaptive(refs *r, const json_t *run);
 
 #define SECTION(file, function) void function(refs *r);
 #define LATER(file, why)

@@ -353,23 +353,6 @@ static const handler handlers[] = {
     {"annealed_langevin", run_annealed, "annealed-langevin"},
 };
 
-/* T and the betas stand in params.json, or are DDPM's. */
-static bool chain_of(refs *r, ebb_process *out)
-{
-    char path[1024];
-    snprintf(path, sizeof path, "%s/params.json", r->directory);
-    json_t *params = json_load_file(path, 0, NULL), *beta = json_object_get(params, "beta");
-    int steps = json_object_get(params, "T") != NULL ? refs_int(r, params, "T") : 1000;
-    ebb_process wanted = {.kind = EBB_PROCESS_DDPM};
-    bool made = ebb_schedule_create(r->ctx, EBB_SCHEDULE_LINEAR, steps, beta != NULL ? refs_at(beta, 0) : 1e-4,
-                                    beta != NULL ? refs_at(beta, 1) : 0.02, &wanted.chain) == EBB_OK
-                && ebb_process_create(r->ctx, &wanted, out) == EBB_OK;
-    if (!made)
-        refs_fail(r, "%s", ebb_message(r->ctx));
-    json_decref(params);
-    return made;
-}
-
 static void check_run(bench *b, const json_t *run)
 {
     const char *name = refs_text(b->r, run, "name");
@@ -400,7 +383,7 @@ void refs_samplers_stochastic(refs *r)
     for (size_t i = 0; i < json_array_size(runs); i++)
         if (json_object_get(json_array_get(runs, i), "cls") != NULL)
             b.label = refs_int(r, json_array_get(runs, i), "cls");
-    if (chain_of(r, &b.chain)) {
+    if (refs_chain(r, &b.chain)) {
         for (size_t i = 0; i < json_array_size(runs); i++)
             check_run(&b, json_array_get(runs, i));
         ebb_process_free(&b.chain);
