@@ -154,43 +154,49 @@ static ebb_status check_data(ebb_trial *x, const ebb_recipe *r)
 }
 
 /* Whether the model there is of the recipe's last step. */
-static ebb_status load_finished(ebb_trial *x, const ebb_recipe *r, const char *path, ebb_model **out)
+static ebb_status is_finished(ebb_trial *x, const ebb_recipe *r, const char *path, bool *finished)
 {
-    *out = NULL;
+    ebb_model *model;
+    *finished = false;
     if (!ebb_file_exists(path))
         return EBB_OK;
-    EBB_TRY(ebb_model_load(x->ctx, path, out));
-    if ((*out)->step < r->train_steps) {
-        ebb_model_free(*out);
-        *out = NULL;
-    }
+    EBB_TRY(ebb_model_load(x->ctx, path, &model));
+    *finished = model->step >= r->train_steps;
+    ebb_model_free(model);
     return EBB_OK;
 }
 
-static ebb_status find_or_train(ebb_trial *x, const ebb_recipe *r, ebb_model **out)
+static ebb_status find_or_train(ebb_trial *x, const ebb_recipe *r, char model[EBB_TRIAL_PATH])
 {
-    char dir[EBB_TRIAL_PATH], model[EBB_TRIAL_PATH], checkpoint[EBB_TRIAL_PATH];
+    char dir[EBB_TRIAL_PATH], checkpoint[EBB_TRIAL_PATH];
     uint64_t key;
+    bool finished;
     EBB_TRY(key_of(x->ctx, r, 0, &key));
     int n = snprintf(dir, sizeof dir, "%s/models/%.60s-%016llx", x->o.dir, r->about_name, (unsigned long long)key);
-    int m = snprintf(model, sizeof model, "%s/model.safetensors", dir);
+    int m = snprintf(model, EBB_TRIAL_PATH, "%s/model.safetensors", dir);
     int c = snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.safetensors", dir);
     if (n < 0 || m < 0 || c < 0 || c >= (int)sizeof checkpoint)
         return ebb_fail(x->ctx, EBB_E_ARGUMENT, "the name of the directory is too long: %s", x->o.dir);
-    EBB_TRY(load_finished(x, r, model, out));
-    if (*out != NULL)
+    EBB_TRY(is_finished(x, r, model, &finished));
+    if (finished)
         return EBB_OK;
     EBB_TRY(check_data(x, r));
-    EBB_TRY(train_or_resume(x, r, dir, checkpoint));
-    return ebb_model_load(x->ctx, model, out);
+    return train_or_resume(x, r, dir, checkpoint);
+}
+
+ebb_status ebb_trial_model_path(ebb_trial *x, int index, char path[EBB_TRIAL_PATH])
+{
+    ebb_recipe *r;
+    EBB_TRY(ebb_trial_recipe(x, index, &r));
+    ebb_status status = find_or_train(x, r, path);
+    ebb_recipe_free(r);
+    return status;
 }
 
 ebb_status ebb_trial_model(ebb_trial *x, int index, ebb_model **out)
 {
-    ebb_recipe *r;
+    char path[EBB_TRIAL_PATH];
     *out = NULL;
-    EBB_TRY(ebb_trial_recipe(x, index, &r));
-    ebb_status status = find_or_train(x, r, out);
-    ebb_recipe_free(r);
-    return status;
+    EBB_TRY(ebb_trial_model_path(x, index, path));
+    return ebb_model_load(x->ctx, path, out);
 }

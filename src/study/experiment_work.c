@@ -1,6 +1,9 @@
 /* experiment_work.c: what other parts of ebb do for a trial, with the trial's progress.
  */
+#include <string.h>
+
 #include "study/experiment.h"
+#include "study/toy.h"
 
 typedef struct work { ebb_trial *x; const char *doing; } work;
 
@@ -41,6 +44,78 @@ ebb_status ebb_trial_toy(ebb_trial *x, const ebb_toy_options *options, json_t **
     ebb_status status = ebb_toy(x->ctx, &o, &text);
     return parse(x, status, text, "a job over an exact law", report);
 }
+
+/* ---- exact laws ---------------------------------------------------------------------------------------------------------- */
+
+/* The best pairing of samples takes longer than all other distances. */
+static ebb_status judge(ebb_toy_job *t, const double *samples, int64_t n, ebb_trial_judgement *out)
+{
+    ebb_measure found[EBB_DISTANCES];
+    EBB_TRY(ebb_judge_create(t->ctx, t->aim, &t->judge));
+    t->judge.paired = 0;
+    EBB_TRY(ebb_judge_measure(t->ctx, &t->judge, samples, n, 0, found));
+    for (int d = 0; d < EBB_DISTANCES; d++) {
+        const char *name = ebb_distance_name((ebb_distance)d);
+        out->sliced_w2 = strcmp(name, "sliced-w2") == 0 ? found[d].value : out->sliced_w2;
+        out->kl = strcmp(name, "kl") == 0 ? found[d].value : out->kl;
+        out->energy = strcmp(name, "energy") == 0 ? found[d].value : out->energy;
+    }
+    return EBB_OK;
+}
+
+static ebb_status walk(ebb_toy_job *t, const char *doing, double *samples, ebb_trial_judgement *out)
+{
+    ebb_toy_walk w = {.sampler = t->o.sampler, .grid = t->o.grid, .steps = t->o.steps, .n = t->o.n, .x = samples};
+    EBB_TRY(ebb_toy_learn(t));
+    EBB_TRY(ebb_toy_prepare(t, &w));
+    t->doing = doing;
+    ebb_status status = ebb_toy_run(t, &w);
+    out->nfe = w.nfe;
+    ebb_grid_free(&w.levels);
+    return status == EBB_OK ? judge(t, samples, t->o.n, out) : status;
+}
+
+ebb_status ebb_trial_walk(ebb_trial *x, const ebb_toy_options *options, const char *doing, double *samples, ebb_trial_judgement *out)
+{
+    work w = {x, NULL};
+    ebb_toy_options o = *options;
+    ebb_toy_job t = {.ctx = x->ctx, .doing = doing};
+    double *room = NULL;
+    o.progress = on_toy;
+    o.user = &w;
+    atomic_flag_clear(&t.calling);
+    *out = (ebb_trial_judgement){0};
+    ebb_status status = ebb_toy_settle(&t, &o);
+    if (status == EBB_OK && samples == NULL)
+        status = ebb_alloc(x->ctx, (void **)&room, (size_t)(t.o.n * t.law.dim), sizeof *room, "samples");
+    if (status == EBB_OK)
+        status = walk(&t, doing, samples != NULL ? samples : room, out);
+    ebb_toy_free(&t);
+    ebb_free(room);
+    return status;
+}
+
+ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *sliced_w2)
+{
+    ebb_toy_options o = ebb_toy_defaults();
+    ebb_toy_job t = {.ctx = x->ctx, .doing = "true points"};
+    double floor[EBB_DISTANCES];
+    o.target = target;
+    atomic_flag_clear(&t.calling);
+    ebb_status status = ebb_toy_settle(&t, &o);
+    if (status == EBB_OK)
+        status = ebb_judge_create(x->ctx, t.aim, &t.judge);
+    t.judge.paired = 0;
+    if (status == EBB_OK)
+        status = ebb_judge_floor(x->ctx, &t.judge, n, floor);
+    for (int d = 0; d < EBB_DISTANCES && status == EBB_OK; d++)
+        if (strcmp(ebb_distance_name((ebb_distance)d), "sliced-w2") == 0)
+            *sliced_w2 = floor[d];
+    ebb_toy_free(&t);
+    return status;
+}
+
+/* ---- models -------------------------------------------------------------------------------------------------------------- */
 
 ebb_status ebb_trial_sample(ebb_trial *x, ebb_model *model, const ebb_sample_options *options, const char *doing, float *pixels)
 {

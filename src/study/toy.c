@@ -219,7 +219,7 @@ static ebb_status run(ebb_toy_job *t, json_t **out)
     return strcmp(t->o.job, "panels") == 0 ? ebb_toy_panels(t, out) : ebb_toy_samples(t, out);
 }
 
-static void free_job(ebb_toy_job *t)
+void ebb_toy_free(ebb_toy_job *t)
 {
     ebb_judge_free(&t->judge);
     ebb_plan_free(t->plan);
@@ -239,7 +239,7 @@ ebb_status ebb_toy(ebb_context *ctx, const ebb_toy_options *options, char **json
     ebb_status status = ebb_toy_settle(&t, options);
     if (status == EBB_OK)
         status = run(&t, &report);
-    free_job(&t);
+    ebb_toy_free(&t);
     if (status == EBB_OK)
         return ebb_report_text(ctx, report, json);
     json_decref(report);

@@ -30,6 +30,8 @@ typedef struct ebb_toy_job {
 
 /* ---- options (toy_options.c) -------------------------------------------------------------------------------------------- */
 ebb_status ebb_toy_settle(ebb_toy_job *t, const ebb_toy_options *options);
+/* What a job holds; also after a failure (toy.c). */
+void ebb_toy_free(ebb_toy_job *t);
 
 /* ---- whose score (toy_score.c) ------------------------------------------------------------------------------------------ */
 /* Trains or loads a model where options say so, and makes its plan. */
