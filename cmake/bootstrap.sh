@@ -11,13 +11,13 @@ cd "$(dirname "$0")/.."
 # g++ and Google Benchmark are for bench/; the cross compiler and qemu for the tests of the
 # ARM kernels, and qemu for those of AVX2 on a processor without AVX-512.
 apt_packages="cmake make gcc g++ libc6-dev pkg-config zlib1g-dev libpng-dev libjansson-dev libpopt-dev
-    libcmocka-dev libbenchmark-dev librandom123-dev libdnnl-dev ocl-icd-opencl-dev
+    liblapacke-dev libcmocka-dev libbenchmark-dev librandom123-dev libdnnl-dev ocl-icd-opencl-dev
     libopenmpi-dev openmpi-bin
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 dnf_packages="cmake make gcc gcc-c++ pkgconf-pkg-config zlib-devel libpng-devel jansson-devel popt-devel
-    libcmocka-devel google-benchmark-devel Random123-devel onednn-devel
+    lapack-devel libcmocka-devel google-benchmark-devel Random123-devel onednn-devel
     openmpi-devel"
-brew_packages="cmake pkg-config libpng jansson popt cmocka google-benchmark libomp onednn
+brew_packages="cmake pkg-config libpng jansson lapack popt cmocka google-benchmark libomp onednn
     open-mpi"
 
 say() { printf '\n== %s\n' "$*"; }
@@ -81,6 +81,9 @@ configure_and_build() {
     if have brew && [ -d build/random123-source ]; then
         set -- "-DRANDOM123_INCLUDE_DIR=$PWD/build/random123-source/include" \
             "-DOpenMP_ROOT=$(brew --prefix libomp)" "$@"
+        # Homebrew keeps LAPACK out of the search path, as macOS has one of its own (without LAPACKE).
+        PKG_CONFIG_PATH="$(brew --prefix lapack)/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+        export PKG_CONFIG_PATH
     fi
     # Fedora keeps MPI out of the search path until a module is loaded.
     if [ -d /usr/lib64/openmpi/bin ]; then

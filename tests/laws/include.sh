@@ -21,6 +21,7 @@ BEGIN {
     home["omp"] = "base";            home["pthread"] = "base";
     home["png"] = "format";          home["zlib"] = "format"
     home["jansson"] = "format model sample train study cli src/plan/show.c"
+    home["lapacke"] = "eval"
     home["popt"] = "cli";            home["oneapi/dnnl"] = "src/backend/onednn.c src/backend/dnx.h"
     home["mpi.h"] = "src/train/dist.c"
     home["Random123/"] = "base check simd"
