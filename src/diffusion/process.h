@@ -68,7 +68,7 @@ typedef struct ebb_process {
     double beta_min, beta_max;   /* vp, sub-vp: beta(t) = beta_min + t (beta_max - beta_min) */
     double sigma_min, sigma_max; /* ve, smld, edm */
     double end;                  /* t of pure noise: 1; ou: what was asked for; edm: sigma_max; chains: steps - 1 */
-    double least;                /* smallest t that training and likelihood see: 1e-5; edm: sigma_min; chains: 0 */
+    double least;                /* smallest t that training and likelihood see: 1e-5; edm: sigma_min; chains: 0; a recipe's own */
     double least_sample;         /* where sampling in continuous time ends: 1e-3; ve, ou: 1e-5; edm: sigma_min; chains: 0 */
     ebb_schedule chain;          /* ddpm: owned by the process; else empty */
     int steps;                   /* ddpm, smld: of the chain; else 0 */

@@ -263,6 +263,22 @@ void ebb_recipe_objective(const ebb_recipe *r, ebb_objective *out)
                            .bound = r->loss_bound * (double)r->process_steps};
 }
 
+/* What a network was not trained for counts nowhere: training, likelihoods and sampling begin or end there alike. */
+static ebb_status begin_at(ebb_context *ctx, const ebb_recipe *r, ebb_process *p)
+{
+    double least = r->loss_t_min;
+    if (least == 0)
+        return EBB_OK;
+    if (least >= p->end) {
+        double end = p->end;
+        ebb_process_free(p);
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.t_min=%g: the process %s ends at t = %g", least, r->process_kind, end);
+    }
+    p->least = least;
+    p->least_sample = least > p->least_sample ? least : p->least_sample;
+    return EBB_OK;
+}
+
 ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process *out)
 {
     ebb_schedule_options chain = schedule_options(r);
@@ -273,7 +289,8 @@ ebb_status ebb_recipe_process(ebb_context *ctx, const ebb_recipe *r, ebb_process
     *out = (ebb_process){0};
     if (wanted.kind == EBB_PROCESS_DDPM)
         EBB_TRY(ebb_schedule_make(ctx, &chain, &wanted.chain));
-    return ebb_process_create(ctx, &wanted, out);
+    EBB_TRY(ebb_process_create(ctx, &wanted, out));
+    return begin_at(ctx, r, out);
 }
 
 ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *r, ebb_dataset *out)

@@ -41,16 +41,8 @@ static bool by_likelihood(const ebb_recipe *r)
     return strcmp(r->loss_times, "likelihood") == 0;
 }
 
-static double least_time(const ebb_recipe *r, const ebb_process *p)
-{
-    return r->loss_t_min > 0 ? r->loss_t_min : p->least;
-}
-
 ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_process *p)
 {
-    if (least_time(r, p) >= p->end && p->end > 0)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.t_min=%g: the process %s ends at t = %g", r->loss_t_min, r->process_kind,
-                        p->end);
     if (strcmp(r->loss_kind, "explicit") == 0 && (strcmp(r->data_kind, "target") != 0 || r->net_classes > 0))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.kind=explicit needs a law whose score is known, and no classes: "
                         "data.kind=target net.classes=0");
@@ -68,9 +60,9 @@ ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_proc
 }
 
 /* Length of the way in log(alpha/sigma). */
-static double way(const ebb_recipe *r, const ebb_process *p)
+static double way(const ebb_process *p)
 {
-    return ebb_process_lambda(p, least_time(r, p)) - ebb_process_lambda(p, p->end);
+    return ebb_process_lambda(p, p->least) - ebb_process_lambda(p, p->end);
 }
 
 /* Density of times at t, 1 where it is uniform. */
@@ -81,8 +73,8 @@ static double density(const ebb_learner *l, double t)
         return ebb_history_probability(&l->history, (int)t) * p->steps;
     if (!by_likelihood(l->recipe))
         return 1.0;
-    double sigma = ebb_process_level(p, t).sigma, span = p->end - least_time(l->recipe, p);
-    return ebb_process_diffusion2(p, t) / (sigma * sigma) * span / (2.0 * way(l->recipe, p));
+    double sigma = ebb_process_level(p, t).sigma, span = p->end - p->least;
+    return ebb_process_diffusion2(p, t) / (sigma * sigma) * span / (2.0 * way(p));
 }
 
 static double draw_time(const ebb_learner *l, int64_t i)
@@ -90,7 +82,7 @@ static double draw_time(const ebb_learner *l, int64_t i)
     const ebb_process *p = &l->process;
     const ebb_recipe *r = l->recipe;
     ebb_rng_at at = draw(l, EBB_STREAM_TIME, i);
-    double least = least_time(r, p);
+    double least = p->least;
     float normal[4];
     if (l->history.steps > 0)
         return ebb_history_draw(&l->history, ebb_rng_uniform(&at, 0));
@@ -101,7 +93,7 @@ static double draw_time(const ebb_learner *l, int64_t i)
         return p->steps > 0 ? floor(t + 0.5) : t;
     }
     if (by_likelihood(r)) {
-        double t = ebb_process_time(p, ebb_process_lambda(p, least) - ebb_rng_uniform(&at, 0) * way(r, p));
+        double t = ebb_process_time(p, ebb_process_lambda(p, least) - ebb_rng_uniform(&at, 0) * way(p));
         return t < least ? least : t;
     }
     if (p->steps > 0)
