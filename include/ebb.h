@@ -322,6 +322,8 @@ EBB_API void ebb_pixels_to_bytes(const float *pixels, size_t count, uint8_t *byt
  * NULL or one text for each row, drawn at its left. */
 EBB_API ebb_status ebb_grid_write(ebb_context *ctx, const char *path, const uint8_t *pictures, int64_t n, int height,
                                   int width, int channels, int columns, const char *const *labels);
+/* One picture (height, width, channels) of 1 or 3 channels as PNG, pixel by pixel. */
+EBB_API ebb_status ebb_picture_write(ebb_context *ctx, const char *path, const uint8_t *picture, int height, int width, int channels);
 /* uint8 array of the given shape as .npy, version 1.0. */
 EBB_API ebb_status ebb_npy_write_u8(ebb_context *ctx, const char *path, const uint8_t *data, int rank, const int64_t *shape);
 /* The same of any numbers; kind and bytes of one: 'f' of 4 or 8, 'u' or 'i' of 1, 2, 4 or 8. */
@@ -340,6 +342,51 @@ typedef struct ebb_pictures {
 EBB_API ebb_status ebb_pictures_read(ebb_context *ctx, const ebb_model *model, const char *path, const char *labels,
                                      int64_t first, int64_t n, ebb_pictures *out);
 EBB_API void ebb_pictures_free(ebb_pictures *pictures);
+
+/* ---- restoration --------------------------------------------------------------------------- */
+typedef struct ebb_restore_options {
+    size_t size;
+    const char *task;            /* "inpaint", "colorize", ...: ebb_task_list; NULL: inpaint */
+    const char *mask;            /* inpaint: a PNG, white known, or which pixels are hidden: "box:14x14", ...: ebb_mask_list */
+    int factor;                  /* super-resolution: a measured pixel is the mean of factor x factor; 0: 4 */
+    double blur;                 /* deblur: standard deviation of the blur in pixels; 0: 1 */
+    double sigma;                /* standard deviation of the measurement's noise, where pictures reach from -1 to 1 */
+    const char *method;          /* "ddrm", "dps:zeta=0.3", ...: ebb_restorer_list; NULL: ddrm */
+    const char *grid;            /* levels that it walks through, as ebb_sample_options has them; NULL: the method's own */
+    int steps;                   /* 0: the method's own */
+    int copies;                  /* restorations of each picture; 0: 1 */
+    int64_t first;               /* number of the first picture: copy c of picture i of a seed is always the same */
+    uint64_t seed;
+    int label;                   /* class of all pictures, or EBB_LABEL_NONE */
+    int given;                   /* 1: pictures are measurements; 0: truths, that are measured first */
+    const char *precision;       /* of activations: "f32", "bf16"; NULL: as the model was trained */
+    /* Called after each finished network evaluation from one thread at a time; non-zero stops. */
+    int (*progress)(void *user, int64_t done, int64_t total);
+    void *user;
+} ebb_restore_options;
+/* label EBB_LABEL_NONE, all else zero. */
+EBB_API ebb_restore_options ebb_restore_defaults(void);
+/* Height, width and channels of the pictures that ebb_restore takes: the model's, or with `given` the measurement's; of
+ * inpainting the whole picture, whose hidden pixels do not count. */
+EBB_API ebb_status ebb_restore_shape(ebb_context *ctx, ebb_model *model, const ebb_restore_options *options, int shape[3]);
+/* Pictures options->first .. first+n-1 of a file in that shape, as ebb_pictures_read reads them. */
+EBB_API ebb_status ebb_restore_pictures(ebb_context *ctx, ebb_model *model, const ebb_restore_options *options,
+                                        const char *path, int64_t n, ebb_pictures *out);
+/* Restores n pictures of that shape, values in [-1, 1], from linear measurements y = H x + noise. restored: (n, copies, height,
+ * width, channels) in [-1, 1]; without noise known pixels of inpainting are those of the picture to the bit. measured: (n,
+ * height, width, channels), the measurement to be looked at: blurred and noisy as it is, else by the pseudo-inverse (hidden
+ * pixels 0); may be NULL. JSON: {task, method, steps, evaluations (a picture), consistency (root mean square of y - H x),
+ * pictures: [{consistency, ...}]}; of truths also psnr (mean over restorations, in dB of 2^2), psnr_of_mean (of the copies)
+ * and psnr_measured. Does not depend on threads, nor a picture on the others. EBB_E_USAGE: an unknown name; EBB_E_ARGUMENT:
+ * options that do not fit together, stopped. */
+EBB_API ebb_status ebb_restore(ebb_context *ctx, ebb_model *model, const ebb_restore_options *options, int64_t n,
+                               const float *pictures, float *measured, float *restored, char **json);
+/* JSON arrays of {name, help}: tasks, rules for masks; of {name, help, default_steps, takes (names of its settings)}: methods; of
+ * {name, help, default, min, max, whole}: settings of methods. */
+EBB_API ebb_status ebb_task_list(ebb_context *ctx, char **json);
+EBB_API ebb_status ebb_mask_list(ebb_context *ctx, char **json);
+EBB_API ebb_status ebb_restorer_list(ebb_context *ctx, char **json);
+EBB_API ebb_status ebb_restore_setting_list(ebb_context *ctx, char **json);
 
 /* Averages of a run's weights with a window of any relative width (0.005 .. 0.28; Karras et al. 2024) up to `step` (0: the
  * last), from the files ema-*.safetensors that training wrote to `dir` (train.snapshot_every), as a model at `path`.

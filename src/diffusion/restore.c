@@ -74,7 +74,7 @@ size_t ebb_restore_work(const ebb_restorer *method, int64_t n, int64_t count)
     return ebb_walk_work(&method->way, n, count);
 }
 
-static ebb_status check_predictor(ebb_context *ctx, const ebb_restore *r)
+static ebb_status check_predictor(ebb_context *ctx, const ebb_restore_walk *r)
 {
     for (int k = 0; k < r->walk.grid->steps; k++) {
         double keep = r->walk.grid->level[k].alpha / r->walk.grid->level[k + 1].alpha;
@@ -85,7 +85,7 @@ static ebb_status check_predictor(ebb_context *ctx, const ebb_restore *r)
     return EBB_OK;
 }
 
-ebb_status ebb_restore_check(ebb_context *ctx, const ebb_restore *r)
+ebb_status ebb_restore_check(ebb_context *ctx, const ebb_restore_walk *r)
 {
     const ebb_grid *g = r->walk.grid;
     const char *name = r->method->way.name;
@@ -114,7 +114,7 @@ int64_t ebb_restore_twice(const ebb_restore_settings *set, int steps)
     return 2 * (int64_t)steps;
 }
 
-int ebb_restore_run(ebb_restore *r)
+int ebb_restore_run(ebb_restore_walk *r)
 {
     r->walk.sampler = &r->method->way;
     r->walk.set = ebb_settings_default();
@@ -126,18 +126,18 @@ int ebb_restore_run(ebb_restore *r)
 
 /* ---- on the way ----------------------------------------------------------------------------------------------------------- */
 
-const double *ebb_restore_seen(ebb_restore *r)
+const double *ebb_restore_seen(ebb_restore_walk *r)
 {
     return ebb_walk_buffer(&r->walk, EBB_RESTORE_SEEN);
 }
 
-void ebb_restore_turn(ebb_restore *r, bool back, double *x)
+void ebb_restore_turn(ebb_restore_walk *r, bool back, double *x)
 {
     for (int64_t i = 0; i < r->walk.n; i++)
         r->op->turn(r->op, back, x + i * r->walk.count);
 }
 
-void ebb_restore_put(ebb_restore *r, ebb_level at)
+void ebb_restore_put(ebb_restore_walk *r, ebb_level at)
 {
     ebb_walk *w = &r->walk;
     const double *seen = ebb_restore_seen(r), *s = r->op->singular;
@@ -156,7 +156,7 @@ void ebb_restore_put(ebb_restore *r, ebb_level at)
     ebb_restore_turn(r, true, w->x);
 }
 
-void ebb_restore_agree(ebb_restore *r, double alpha)
+void ebb_restore_agree(ebb_restore_walk *r, double alpha)
 {
     ebb_walk *w = &r->walk;
     const double *seen = ebb_restore_seen(r);
@@ -169,7 +169,7 @@ void ebb_restore_agree(ebb_restore *r, double alpha)
     ebb_restore_turn(r, true, w->x);
 }
 
-void ebb_restore_step_down(ebb_restore *r, int k)
+void ebb_restore_step_down(ebb_restore_walk *r, int k)
 {
     ebb_walk *w = &r->walk;
     ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];

@@ -16,7 +16,7 @@
 #include "diffusion/restore.h"
 
 /* w->x: noise of deviation prior_std -> the first point. */
-static void start(ebb_restore *r)
+static void start(ebb_restore_walk *r)
 {
     ebb_walk *w = &r->walk;
     const double *seen = ebb_restore_seen(r);
@@ -35,7 +35,7 @@ static void start(ebb_restore *r)
 }
 
 /* v at noise k of one axis; s: singular value. */
-static double next(const ebb_restore *r, double k, double s, double seen, double x0, double eps, double z)
+static double next(const ebb_restore_walk *r, double k, double s, double seen, double x0, double eps, double z)
 {
     double eta = r->set.eta, share = r->set.eta_b, keep = sqrt(1 - eta * eta), ky = s > 0 ? r->sigma / s : INFINITY;
     if (s == 0 || (r->set.literal != 0 && k == ky))
@@ -45,7 +45,7 @@ static double next(const ebb_restore *r, double k, double s, double seen, double
     return share * seen + (1 - share) * x0 + sqrt(fmax(k * k - ky * ky * share * share, 0)) * z;
 }
 
-int ebb_restore_ddrm(ebb_restore *r)
+int ebb_restore_ddrm(ebb_restore_walk *r)
 {
     ebb_walk *w = &r->walk;
     const double *seen = ebb_restore_seen(r);

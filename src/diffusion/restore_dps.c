@@ -15,7 +15,7 @@
 enum { PULL = EBB_RESTORE_OWN, GRADIENT };
 
 /* Of row i: H'r/|r| to pull (count), 0 where it was cut; room (count). */
-static void residual(const ebb_restore *r, int64_t i, const double *x0, double *room, double *pull)
+static void residual(const ebb_restore_walk *r, int64_t i, const double *x0, double *room, double *pull)
 {
     const double *y = r->y + i * r->op->rows;
     double norm = 0;
@@ -32,7 +32,7 @@ static void residual(const ebb_restore *r, int64_t i, const double *x0, double *
     }
 }
 
-int ebb_restore_dps(ebb_restore *r)
+int ebb_restore_dps(ebb_restore_walk *r)
 {
     ebb_walk *w = &r->walk;
     double *x0 = ebb_walk_buffer(w, EBB_RESTORE_CLEAN), *room = ebb_walk_buffer(w, EBB_RESTORE_NOISE);

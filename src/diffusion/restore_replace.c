@@ -17,7 +17,7 @@
 #include "diffusion/stochastic.h"
 
 /* The reverse-diffusion predictor (predictor.c). */
-static int reverse_step(ebb_restore *r, int k)
+static int reverse_step(ebb_restore_walk *r, int k)
 {
     ebb_walk *w = &r->walk;
     ebb_move m = ebb_walk_move(w, EBB_PREDICT_REVERSE_DIFFUSION, k);
@@ -35,7 +35,7 @@ static int reverse_step(ebb_restore *r, int k)
     return 0;
 }
 
-static int step(ebb_restore *r, int k)
+static int step(ebb_restore_walk *r, int k)
 {
     ebb_walk *w = &r->walk;
     if (r->set.predictor != 0)
@@ -46,7 +46,7 @@ static int step(ebb_restore *r, int k)
     return 0;
 }
 
-int ebb_restore_replacement(ebb_restore *r)
+int ebb_restore_replacement(ebb_restore_walk *r)
 {
     ebb_walk *w = &r->walk;
     bool literal = r->set.literal != 0;
@@ -83,7 +83,7 @@ int64_t ebb_repaint_count(const ebb_restore_settings *set, int steps)
     return all;
 }
 
-static void jump_back(ebb_restore *r, ebb_level from, ebb_level to)
+static void jump_back(ebb_restore_walk *r, ebb_level from, ebb_level to)
 {
     ebb_walk *w = &r->walk;
     ebb_between q = ebb_level_between(to, from);
@@ -94,7 +94,7 @@ static void jump_back(ebb_restore *r, ebb_level from, ebb_level to)
 }
 
 /* From level k to k + 1. */
-static int come_down(ebb_restore *r, int k, int64_t *taken)
+static int come_down(ebb_restore_walk *r, int k, int64_t *taken)
 {
     ebb_walk *w = &r->walk;
     if (ebb_walk_predict(w, w->x, w->grid->level[k], NULL, ebb_walk_buffer(w, EBB_RESTORE_CLEAN)))
@@ -104,7 +104,7 @@ static int come_down(ebb_restore *r, int k, int64_t *taken)
     return ebb_walk_step(w, (*taken)++);
 }
 
-int ebb_restore_repaint(ebb_restore *r)
+int ebb_restore_repaint(ebb_restore_walk *r)
 {
     ebb_walk *w = &r->walk;
     int steps = w->grid->steps, length = (int)r->set.jump_length;

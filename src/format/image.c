@@ -199,6 +199,12 @@ ebb_status ebb_png_write(ebb_context *ctx, const char *path, const ebb_image *im
     return ebb_writer_commit(&j.writer);
 }
 
+ebb_status ebb_picture_write(ebb_context *ctx, const char *path, const uint8_t *picture, int height, int width, int channels)
+{
+    /* It is only read. */
+    return ebb_png_write(ctx, path, &(ebb_image){(uint8_t *)(uintptr_t)picture, height, width, channels});
+}
+
 /* ---- pixels -------------------------------------------------------------------------------- */
 
 void ebb_pixels_to_bytes(const float *pixels, size_t count, uint8_t *bytes)

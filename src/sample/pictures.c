@@ -50,10 +50,11 @@ static ebb_status redirect(ebb_context *ctx, const ebb_data_choice *c, ebb_recip
 static ebb_status check_pictures(ebb_context *ctx, const ebb_model *m, ebb_data_choice *c, const ebb_dataset *data,
                                  const char *name)
 {
-    int64_t numbers = ebb_shape_count(ebb_network_shape(&m->net, 1)), left = data->n - c->first;
+    int64_t own = ebb_shape_count(ebb_network_shape(&m->net, 1)), left = data->n - c->first;
+    int64_t numbers = c->shape[0] > 0 ? (int64_t)c->shape[0] * c->shape[1] * c->shape[2] : own;
     if (data->numbers != numbers)
-        return ebb_fail(ctx, EBB_E_SHAPE, "%s: %lld numbers a picture, but the model takes %lld", name,
-                        (long long)data->numbers, (long long)numbers);
+        return ebb_fail(ctx, EBB_E_SHAPE, "%s: %lld numbers a picture, but %s takes %lld", name, (long long)data->numbers,
+                        c->shape[0] > 0 ? "the task" : "the model", (long long)numbers);
     if (c->n == 0)
         c->n = c->usual > 0 && left > c->usual ? c->usual : left;
     if (c->n < 1 || c->first + c->n > data->n)
@@ -76,6 +77,10 @@ ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *m, ebb_data_choice *
         r->net_classes = 0;
     if (c->path != NULL)
         status = redirect(ctx, c, r);
+    if (c->shape[0] > 0) {
+        r->data_size = (ebb_key_INTS){2, {c->shape[0], c->shape[1]}};
+        r->data_channels = c->shape[2];
+    }
     if (c->path != NULL || strcmp(r->data_kind, "target") == 0 || strcmp(r->data_kind, "ring") == 0)
         r->data_limit = n > 0 ? c->first + n : 0;
     if (status == EBB_OK)
@@ -91,7 +96,7 @@ ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *m, ebb_data_choice *
 
 /* ---- as plain arrays ---------------------------------------------------------------------------------------------- */
 
-static ebb_status copy_pictures(ebb_context *ctx, const ebb_data_choice *c, const ebb_dataset *data, ebb_pictures *out)
+ebb_status ebb_data_copy(ebb_context *ctx, const ebb_data_choice *c, const ebb_dataset *data, ebb_pictures *out)
 {
     size_t n = (size_t)c->n, numbers = (size_t)data->numbers;
     EBB_TRY(ebb_alloc(ctx, (void **)&out->pixels, n, numbers * sizeof *out->pixels, "pictures"));
@@ -115,7 +120,7 @@ ebb_status ebb_pictures_read(ebb_context *ctx, const ebb_model *model, const cha
     if (labels != NULL && model->recipe->net_classes == 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "labels %s: this model knows no classes", labels);
     EBB_TRY(ebb_data_open(ctx, model, &c, &data, name));
-    ebb_status status = copy_pictures(ctx, &c, &data, out);
+    ebb_status status = ebb_data_copy(ctx, &c, &data, out);
     ebb_dataset_free(&data);
     if (status != EBB_OK)
         ebb_pictures_free(out);

@@ -11,10 +11,13 @@ typedef struct ebb_data_choice {
     bool classes;                /* each picture must have its class, where the model has any */
     int64_t first, n;            /* pictures first .. first+n-1; n 0: `usual`, or all if there are fewer */
     int64_t usual;               /* 0: all there are */
+    int shape[3];                /* height, width, channels where they are not the model's; zeros: the model's */
 } ebb_data_choice;
 /* Opens them, fills in choice->n, and writes the name of the data to `name`. The data may hold pictures beyond those that
  * are asked for. EBB_E_SHAPE: pictures of another size than the model's; EBB_E_ARGUMENT: fewer than asked for. */
 ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *model, ebb_data_choice *choice, ebb_dataset *out,
                          char name[2 * EBB_TEXT_MAX]);
+/* Those that were chosen, as plain arrays. */
+ebb_status ebb_data_copy(ebb_context *ctx, const ebb_data_choice *choice, const ebb_dataset *data, ebb_pictures *out);
 
 #endif

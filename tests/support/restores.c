@@ -49,7 +49,7 @@ static int after_evaluation(void *self)
     return job->stop_evaluation > 0 && ++job->nfe >= job->stop_evaluation;
 }
 
-static ebb_status go(runner *r, ebb_restore *w)
+static ebb_status go(runner *r, ebb_restore_walk *w)
 {
     restore_job *job = r->job;
     void *work;
@@ -82,7 +82,7 @@ ebb_status restore_run(ebb_context *ctx, restore_job *job)
     runner r = {.ctx = ctx, .job = job, .count = field.count};
     double *y;
     ebb_grid own = {0};
-    ebb_restore w = {.op = job->op, .sigma = job->sigma,
+    ebb_restore_walk w = {.op = job->op, .sigma = job->sigma,
                      .walk = {.process = job->process, .grid = job->grid, .field = &field, .n = job->n, .count = field.count,
                               .x = job->x, .clip = job->clip, .normal = normal, .random = &r, .step = after_step,
                               .evaluated = after_evaluation, .user = &r, .mean = job->mean}};
