@@ -499,6 +499,11 @@ static void test_no_signal(void **state)
                 assert_true(isfinite(last) && last >= 0);
             if (w == EBB_WEIGHT_X0 || w == EBB_WEIGHT_TRUNCATED || w == EBB_WEIGHT_SNR_PLUS_1)
                 assert_true(fabs(last - 1) < 1e-6);
+            /* Losses of eps_hat are constant there: they do not count. */
+            o.loss = EBB_LOSS_IMPLICIT;
+            ebb_loss_scales s = ebb_loss_scales_at(&o, &p, &net, 3), before = ebb_loss_scales_at(&o, &p, &net, 2);
+            assert_true(s.eps_f == 0 && s.weight == 0);
+            assert_true(before.weight > 0 && isfinite(before.weight));
         }
     ebb_process_free(&p);
 }

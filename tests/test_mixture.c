@@ -205,6 +205,34 @@ static void test_refusals(void **state)
     }
 }
 
+/* A chain whose last step is noise alone, where no loss of the noise depends on the network: 1/snr has no bound there, but
+ * the loss of a step that shows it is that of its other pictures. g^2 has no such limit. */
+static void test_noise_alone(void **state)
+{
+    static const char *const keys[] = {"process.kind=ddpm", "process.zero_snr=true", "process.prediction=v", "process.steps=4",
+                                       "process.beta_end=0.5", "loss.kind=implicit", "train.steps=3"};
+    (void)state;
+    for (int likelihood = 0; likelihood < 2; likelihood++) {
+        ebb_recipe *r = tiny(ctx);
+        ebb_trainer *t = NULL;
+        for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+            ok(ctx, ebb_recipe_set(ctx, r, keys[i]));
+        ok(ctx, ebb_recipe_set(ctx, r, likelihood ? "loss.weighting=likelihood" : "loss.weighting=snr+1"));
+        ebb_status status = ebb_trainer_create(ctx, r, in_folder("noise"), &t);
+        assert_int_equal(status, likelihood ? EBB_E_ARGUMENT : EBB_OK);
+        for (int step = 0; step < 3 && !likelihood; step++) {
+            ebb_train_report report = {.size = sizeof report};
+            ok(ctx, ebb_trainer_step(t, &report));
+            assert_true(isfinite(report.loss) && fabs(report.loss) < 1e4);
+        }
+        if (likelihood)
+            assert_says(ctx, "take step");
+        ebb_trainer_free(t);
+        ebb_recipe_free(r);
+    }
+    remove_run("noise");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,7 +240,7 @@ int main(void)
         cmocka_unit_test(test_hutchinson),
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_history),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_noise_alone),
     };
     backend = "own";
     return cmocka_run_group_tests(tests, setup, teardown);

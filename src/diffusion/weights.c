@@ -116,6 +116,10 @@ ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *pr
     ebb_loss_scales s = {.in = (float)c.in, .target_noise = (float)c.noise, .target_x0 = (float)c.x0,
                              .eps_x = (float)c.eps_x, .eps_f = (float)c.eps_f,
                          .weight = (float)(ebb_weight(o, process, net, t) * of_f)};
+    /* Where nothing of the picture is left, eps_hat is x_t whatever the network gives: a loss of eps_hat is constant there,
+     * and no limit of weights makes it more than a large number that hides the others. */
+    if (o->loss != EBB_LOSS_DENOISING && o->loss != EBB_LOSS_BOUND && c.eps_f == 0)
+        s.weight = 0.0f;
     if (net->learned_variance && process->steps > 1)
         bound_at(process, t, c.x0_f, &s);
     return s;

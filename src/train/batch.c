@@ -51,6 +51,9 @@ ebb_status ebb_batch_check(ebb_context *ctx, const ebb_recipe *r, const ebb_proc
                         "at least 2, not %s", r->process_kind);
     if (strcmp(r->loss_times, "history") == 0 && strcmp(r->loss_kind, "vlb") != 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.times=history draws by importance for loss.kind=vlb, not %s", r->loss_kind);
+    if (strcmp(r->loss_weighting, "likelihood") == 0 && p->steps > 0 && ebb_process_level(p, p->end).alpha == 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.weighting=likelihood is g^2, which has no bound where the last step is noise "
+                        "alone (process.zero_snr): take step, which is what the steps add, or vlb");
     if (by_likelihood(r) && (strcmp(r->loss_weighting, "likelihood") != 0 || p->steps > 0 ||
                              !isfinite(ebb_process_lambda(p, p->end))))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.times=likelihood draws by importance for loss.weighting=likelihood, over a "
