@@ -26,7 +26,7 @@ static const struct { const char *name; ebb_network net; } nets[] = {
                           .resample = EBB_RESAMPLE_FIR, .rescale = true, .attention_once = true,
                           .pyramid = EBB_PYRAMID_RESIDUAL, .fourier = 16), .over_sigma = true}},
     {"ncsnpp_skip", {UNET(.channels = 1, .size_h = 8, .size_w = 4, .levels = 3, .mult = {1, 2, 1}, .attention = {1, 1, 0},
-                          .resample = EBB_RESAMPLE_FIR, .pyramid = EBB_PYRAMID_SKIP, .pyramid_concat = true, .output_skip = true,
+                          .resample = EBB_RESAMPLE_FIR, .pyramid = EBB_PYRAMID_SKIP, .pyramid_concat = true, .output = EBB_PYRAMID_SKIP,
                           .fourier = 16)}},
 };
 enum { NETS = sizeof nets / sizeof *nets };
@@ -437,6 +437,87 @@ static void test_filters(void **state)
     }
 }
 
+/* ---- the output's residual chain ------------------------------------------------------------------------------------ */
+
+enum { UP_H = 3, UP_W = 4, UP_IN = 2, UP_OUT = 3 };
+
+/* score_sde's upsample_conv_2d at one place of the result: zeros between the places of x, the whole 3x3 correlation of that
+ * (two zeros around, 2H+1 places), then [1,3,3,1]/4 along both axes with a zero before and behind. */
+static double upsample_conv(const double *x, const double *w, int64_t i, int64_t j, int64_t out)
+{
+    static const double tap[4] = {0.25, 0.75, 0.75, 0.25};
+    double sum = 0;
+    for (int64_t a = 0; a < 4; a++)
+        for (int64_t b = 0; b < 4; b++) {
+            int64_t row = i + a - 1, column = j + b - 1;       /* of the 2H+1 by 2W+1 */
+            double conv = 0;
+            for (int64_t k = 0; k < 9 * UP_IN; k++) {
+                int64_t r = row + k / UP_IN / 3 - 2, c = column + k / UP_IN % 3 - 2;
+                bool there = r >= 0 && c >= 0 && r % 2 == 0 && c % 2 == 0 && r / 2 < UP_H && c / 2 < UP_W;
+                conv += there ? x[(r / 2 * UP_W + c / 2) * UP_IN + k % UP_IN] * w[k * UP_OUT + out] : 0;
+            }
+            bool inside = row >= 0 && column >= 0 && row <= 2 * UP_H && column <= 2 * UP_W;
+            sum += inside ? tap[a] * tap[b] * conv : 0;
+        }
+    return sum;
+}
+
+/* The filter first, one place beyond the picture, and the convolution without padding: the same, at the edges too. */
+static void test_doubling(void **state)
+{
+    (void)state;
+    double x[UP_H * UP_W * UP_IN], w[9 * UP_IN * UP_OUT], b[UP_OUT] = {0.5, -0.25, 0};
+    ebb_graph *g;
+    net_ok(ebb_graph_create(net_ctx, &g));
+    ebb_value in = ebb_input(g, "x", EBB_F32, EBB_SHAPE(1, UP_H, UP_W, UP_IN));
+    ebb_value y = ebb_nn_conv_to(g, "up", ebb_nn_fir_up_wide(g, in), UP_OUT, 3, 1, 0, 2 * UP_H, 2 * UP_W, 1);
+    net_ok(ebb_graph_status(g));
+    oracle *o = oracle_create(g);
+    fill(x, UP_H * UP_W * UP_IN, 8);
+    fill(w, 9 * UP_IN * UP_OUT, 9);
+    oracle_set(o, in, x);
+    oracle_set(o, g->params[0], w);
+    oracle_set(o, g->params[1], b);
+    oracle_run(o);
+    for (int64_t k = 0; k < 4 * UP_H * UP_W * UP_OUT; k++) {
+        double want = upsample_conv(x, w, k / UP_OUT / (2 * UP_W), k / UP_OUT % (2 * UP_W), k % UP_OUT) + b[k % UP_OUT];
+        assert_true(fabs(oracle_get(o, y)[k] - want) < 1e-13);
+    }
+    oracle_free(o);
+    ebb_graph_free(g);
+}
+
+static const ebb_node *param(const ebb_graph *g, const char *name)
+{
+    for (int i = 0; i < g->nparams; i++)
+        if (strcmp(ebb_graph_node(g, g->params[i])->name, name) == 0)
+            return ebb_graph_node(g, g->params[i]);
+    return NULL;
+}
+
+/* The chain of score_sde's ncsnpp.py: norm and convolution at the deepest level, a convolution from the width below to each
+ * other one's, and the last link is what conv_out reads. */
+static void test_output_residual(void **state)
+{
+    (void)state;
+    static const struct { const char *name; ebb_shape shape; } want[] = {
+        {"up_blocks.0.skip_norm.weight", {1, {24}}},           {"up_blocks.0.skip_conv.weight", {4, {3, 3, 24, 24}}},
+        {"up_blocks.1.skip_conv.weight", {4, {3, 3, 24, 16}}}, {"up_blocks.2.skip_conv.weight", {4, {3, 3, 16, 8}}},
+    };
+    ebb_network net = nets[1].net;
+    ebb_value f;
+    net.u.unet.mult[0] = 1, net.u.unet.mult[1] = 2, net.u.unet.mult[2] = 3;
+    ebb_graph *without = net_graph(&net, 1, &f);
+    net.u.unet.output = EBB_PYRAMID_RESIDUAL;
+    ebb_graph *g = net_graph(&net, 1, &f);
+    net_ok(ebb_graph_status(g));
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++)
+        assert_true(param(g, want[i].name) != NULL && ebb_shape_equal(param(g, want[i].name)->shape, want[i].shape));
+    assert_int_equal(g->nparams, without->nparams + 8);
+    ebb_graph_free(without);
+    ebb_graph_free(g);
+}
+
 /* ---- what cannot be built ------------------------------------------------------------------------------------------- */
 
 static void refused(const ebb_network *net, const char *says)
@@ -475,6 +556,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_double), cmocka_unit_test(test_second_derivatives), cmocka_unit_test(test_golden_plans),
         cmocka_unit_test(test_filters),       cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_doubling),      cmocka_unit_test(test_output_residual),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ebb_context_free(net_ctx);

@@ -16,7 +16,7 @@
 enum { OUTPUTS_MAX = 512, SEEDS = 24 };
 
 /* What happened over all seeds: each setting is to have been seen. */
-typedef struct seen { int resample[3], pyramid[3], concat, output_skip, fourier, rescale, once; } seen;
+typedef struct seen { int resample[3], pyramid[3], output[3], concat, fourier, rescale, once; } seen;
 
 static ebb_unet_config draw(uint64_t seed, int base, seen *s)
 {
@@ -26,7 +26,7 @@ static ebb_unet_config draw(uint64_t seed, int base, seen *s)
         r[i] = ebb_rng_below(&at, i, 1u << 20);
     ebb_unet_config c = {.channels = 1 + (int)(r[0] % 3), .base = base, .levels = 1 + (int)(r[1] % 3), .blocks = 1, .groups = 32, .eps = 1e-6f,
                          .classes = 5, .groups_of_four = true, .rescale = r[2] % 2, .attention_once = r[3] % 2,
-                         .resample = (ebb_resample)(r[4] % 3), .pyramid = (ebb_pyramid)(r[5] % 3), .output_skip = r[6] % 2,
+                         .resample = (ebb_resample)(r[4] % 3), .pyramid = (ebb_pyramid)(r[5] % 3), .output = (ebb_pyramid)(r[6] % 3),
                          .fourier = r[7] % 2 ? 2.0f : 0.0f};
     c.pyramid_concat = c.pyramid == EBB_PYRAMID_SKIP && r[8] % 2;
     c.size_h = (1 + (int)(r[9] % 2)) << (c.levels - 1);
@@ -39,7 +39,7 @@ static ebb_unet_config draw(uint64_t seed, int base, seen *s)
         s->resample[c.resample]++;
         s->pyramid[c.pyramid]++;
         s->concat += c.pyramid_concat;
-        s->output_skip += c.output_skip;
+        s->output[c.output]++;
         s->fourier += c.fourier > 0;
         s->rescale += c.rescale;
         s->once += c.attention_once;
@@ -50,8 +50,8 @@ static ebb_unet_config draw(uint64_t seed, int base, seen *s)
 static void assert_seen(const seen *s)
 {
     for (int i = 0; i < 3; i++)
-        assert_true(s->resample[i] > 0 && s->pyramid[i] > 0);
-    assert_true(s->concat > 0 && s->output_skip > 0 && s->fourier > 0 && s->rescale > 0 && s->once > 0);
+        assert_true(s->resample[i] > 0 && s->pyramid[i] > 0 && s->output[i] > 0);
+    assert_true(s->concat > 0 && s->fourier > 0 && s->rescale > 0 && s->once > 0);
 }
 
 /* The output, and each gradient, to 1e-4 of its size; those that are zero in exact arithmetic to 1e-6 of all. */

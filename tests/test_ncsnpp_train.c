@@ -42,18 +42,19 @@ static void test_kinds(void **state)
     (void)state;
     ebb_unet_config c = network_of(KEYS("net.kind=unet")).u.unet;
     assert_true(!c.groups_of_four && !c.rescale && !c.attention_once && c.resample == EBB_RESAMPLE_CONV &&
-                c.pyramid == EBB_PYRAMID_NONE && !c.pyramid_concat && !c.output_skip && c.fourier == 0);
+                c.pyramid == EBB_PYRAMID_NONE && !c.pyramid_concat && c.output == EBB_PYRAMID_NONE && c.fourier == 0);
     c = network_of(KEYS("net.kind=ddpmpp")).u.unet;
     assert_true(c.groups_of_four && c.rescale && c.attention_once && c.resample == EBB_RESAMPLE_MEAN &&
-                c.pyramid == EBB_PYRAMID_NONE && !c.output_skip && c.fourier == 0);
+                c.pyramid == EBB_PYRAMID_NONE && c.output == EBB_PYRAMID_NONE && c.fourier == 0);
     c = network_of(KEYS("net.kind=ncsnpp")).u.unet;
     assert_true(c.groups_of_four && c.rescale && c.attention_once && c.resample == EBB_RESAMPLE_FIR &&
-                c.pyramid == EBB_PYRAMID_RESIDUAL && !c.output_skip && c.fourier == 16);
+                c.pyramid == EBB_PYRAMID_RESIDUAL && c.output == EBB_PYRAMID_NONE && c.fourier == 16);
     c = network_of(KEYS("net.kind=ncsnpp", "net.skip_rescale=no", "net.attention_up=each", "net.resample=conv",
                         "net.embedding=positional", "net.progressive_input=input-skip", "net.progressive_combine=cat",
                         "net.progressive_output=output-skip")).u.unet;
     assert_true(c.groups_of_four && !c.rescale && !c.attention_once && c.resample == EBB_RESAMPLE_CONV &&
-                c.pyramid == EBB_PYRAMID_SKIP && c.pyramid_concat && c.output_skip && c.fourier == 0);
+                c.pyramid == EBB_PYRAMID_SKIP && c.pyramid_concat && c.output == EBB_PYRAMID_SKIP && c.fourier == 0);
+    assert_true(network_of(KEYS("net.kind=ncsnpp", "net.progressive_output=residual")).u.unet.output == EBB_PYRAMID_RESIDUAL);
     c = network_of(KEYS("net.embedding=fourier", "net.fourier_scale=2.5", "net.resample=fir", "net.attention_up=once")).u.unet;
     assert_true(!c.groups_of_four && c.fourier == 2.5f && c.resample == EBB_RESAMPLE_FIR && c.attention_once && !c.rescale);
 }
@@ -220,6 +221,7 @@ static void test_learns(void **state)
         {"net.kind=ddpmpp", "process.kind=ddpm", "process.prediction=v", "precision=f32"},
         {"net.kind=ddpmpp", "process.kind=sub-vp", "process.prediction=score", "precision=bf16"},
         {"net.kind=ncsnpp", "process.kind=flow", "process.prediction=flow", "net.progressive_output=output-skip"},
+        {"net.kind=ncsnpp", "process.kind=vp", "process.prediction=v", "net.progressive_output=residual"},
     };
     (void)state;
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {

@@ -73,7 +73,8 @@ static void settle_unet(const ebb_recipe *r, ebb_unet_config *c)
     c->pyramid = strcmp(progressive, "residual") == 0 ? EBB_PYRAMID_RESIDUAL
                  : strcmp(progressive, "input-skip") == 0 ? EBB_PYRAMID_SKIP : EBB_PYRAMID_NONE;
     c->pyramid_concat = strcmp(r->net_progressive_combine, "cat") == 0;
-    c->output_skip = strcmp(r->net_progressive_output, "output-skip") == 0;
+    c->output = strcmp(r->net_progressive_output, "output-skip") == 0 ? EBB_PYRAMID_SKIP
+              : strcmp(r->net_progressive_output, "residual") == 0  ? EBB_PYRAMID_RESIDUAL : EBB_PYRAMID_NONE;
     c->fourier = is_fourier(r) ? (float)r->net_fourier_scale : 0.0f;
 }
 

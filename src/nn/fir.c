@@ -3,6 +3,7 @@
  *
  *   down   y[i]    = (x[2i-1] + 3 x[2i] + 3 x[2i+1] + x[2i+2])/8           zeros outside
  *   up     y[2i]   = (x[i-1] + 3 x[i])/4,  y[2i+1] = (3 x[i] + x[i+1])/4    twice the adjoint
+ *          wide: from y[-1] to y[2H], a place more on each side
  *   blur   y[i]    = (x[i-2] + 3 x[i-1] + 3 x[i] + x[i+1])/8,  i = 0..H
  *
  * The one idea: along an axis each is a product with a banded matrix whose entry is a tent over the distance of the two
@@ -72,6 +73,14 @@ ebb_value ebb_nn_fir_up(ebb_graph *g, ebb_value x)
         return EBB_NONE;
     ebb_shape s = ebb_graph_shape(g, x);
     return filtered(g, x, &(filter){2, 0.5f, 2, true}, 2 * s.dim[1], 2 * s.dim[2]);
+}
+
+ebb_value ebb_nn_fir_up_wide(ebb_graph *g, ebb_value x)
+{
+    if (!is_picture(g, x, "FIR upsampling", false))
+        return EBB_NONE;
+    ebb_shape s = ebb_graph_shape(g, x);
+    return filtered(g, x, &(filter){2, 1.5f, 2, true}, 2 * s.dim[1] + 2, 2 * s.dim[2] + 2);
 }
 
 ebb_value ebb_nn_fir_blur(ebb_graph *g, ebb_value x)

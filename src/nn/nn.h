@@ -52,6 +52,8 @@ ebb_value ebb_nn_count(ebb_graph *g, int64_t n);
 ebb_value ebb_nn_fir_down(ebb_graph *g, ebb_value x);
 /* (N,H,W,C) -> (N,2H,2W,C), 4 times the adjoint of down. */
 ebb_value ebb_nn_fir_up(ebb_graph *g, ebb_value x);
+/* (N,H,W,C) -> (N,2H+2,2W+2,C), with a place more on each side: what a 3x3 convolution without padding reads. */
+ebb_value ebb_nn_fir_up_wide(ebb_graph *g, ebb_value x);
 /* (N,H,W,C) -> (N,H+1,W+1,C), y[i] = (x[i-2] + 3 x[i-1] + 3 x[i] + x[i+1])/8: what a strided convolution reads. */
 ebb_value ebb_nn_fir_blur(ebb_graph *g, ebb_value x);
 
@@ -63,7 +65,8 @@ ebb_value ebb_nn_fir_blur(ebb_graph *g, ebb_value x);
  * of 2x2 and nearest neighbours or by the filter [1,3,3,1]. */
 typedef enum ebb_resample { EBB_RESAMPLE_CONV, EBB_RESAMPLE_MEAN, EBB_RESAMPLE_FIR } ebb_resample;
 /* What each level going down sees of the picture itself: nothing; it, halved, through a 1x1 convolution; or a chain of
- * strided convolutions that starts from it and takes up each level's result. */
+ * strided convolutions that starts from it and takes up each level's result. What each level going up says: nothing; a
+ * picture, which are doubled and summed; or a link of a chain of doubling convolutions that takes up each level's result. */
 typedef enum ebb_pyramid { EBB_PYRAMID_NONE, EBB_PYRAMID_SKIP, EBB_PYRAMID_RESIDUAL } ebb_pyramid;
 typedef struct ebb_unet_config {
     int channels;                          /* of the picture, in and out */
@@ -83,7 +86,7 @@ typedef struct ebb_unet_config {
     ebb_resample resample;
     ebb_pyramid pyramid;
     bool pyramid_concat;                   /* skip: beside the level's result, not added to it */
-    bool output_skip;                      /* going up, each level gives a picture, which are doubled and summed */
+    ebb_pyramid output;                    /* of the levels going up */
     float fourier;                         /* > 0: t comes as the log of a noise level, and its features are Fourier's of
                                               that scale; 0: positions */
 } ebb_unet_config;

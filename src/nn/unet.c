@@ -106,10 +106,9 @@ static ebb_value way_up(ebb_unet *u, ebb_value x)
             x = residual(u, i, ebb_concat(u->g, x, skip_pop(u), 3), width(u, level));
             x = attends ? attention(u, u->c->attention_once ? 0 : i, x) : x;
         }
-        if (level > 0) {
-            ebb_unet_say(u, x);
+        x = ebb_unet_say(u, level, x);
+        if (level > 0)
             x = resize(u, level, EBB_SIZE_UP, x);
-        }
         ebb_scope_pop(u->g, scope);
     }
     return x;
@@ -183,5 +182,5 @@ ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_v
     x = ebb_silu(g, ebb_unet_norm(&u, "conv_norm_out", x));
     x = ebb_nn_conv(g, "conv_out", x, c->outputs > 0 ? c->outputs : c->channels, 3, 1, 0.0f);
     ebb_free(u.skip);
-    return u.sum != EBB_NONE ? ebb_add(g, u.sum, x) : x;
+    return c->output == EBB_PYRAMID_SKIP && u.sum != EBB_NONE ? ebb_add(g, u.sum, x) : x;
 }

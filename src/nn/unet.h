@@ -12,7 +12,7 @@ typedef struct ebb_unet {
     ebb_value *skip;             /* stack of the results of the way down */
     int32_t held, capacity;
     ebb_value picture;           /* EBB_PYRAMID_*: what of the picture goes down beside the levels */
-    ebb_value sum;               /* output_skip: the pictures of the levels so far, or EBB_NONE */
+    ebb_value sum;               /* what the levels going up have said so far, or EBB_NONE */
 } ebb_unet;
 
 typedef enum ebb_resize { EBB_SIZE_KEEP, EBB_SIZE_DOWN, EBB_SIZE_UP } ebb_resize;
@@ -29,7 +29,7 @@ ebb_value ebb_unet_attention(const ebb_unet *u, ebb_value x);
 /* ---- pyramids (unet_pyramid.c) ------------------------------------------------------------------------- */
 /* x, just halved, with what it is to see of the picture. */
 ebb_value ebb_unet_see(ebb_unet *u, ebb_value x);
-/* Adds what a level that will be doubled says of the output. */
-void ebb_unet_say(ebb_unet *u, ebb_value x);
+/* Takes up what a level going up, before it is doubled, says of the output; x as the next level is to have it. */
+ebb_value ebb_unet_say(ebb_unet *u, int level, ebb_value x);
 
 #endif
