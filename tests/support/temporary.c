@@ -7,7 +7,7 @@
 bool temporary_make(temporary_folder folder, const char *name)
 {
     /* mkdtemp puts letters of its own in the place of the X */
-    int length = snprintf(folder, sizeof(temporary_folder), "%s-XXXXXX", name);
+    int length = snprintf(folder, sizeof(temporary_folder), "/tmp/ebb-%s-XXXXXX", name);
     return length > 0 && (size_t)length < sizeof(temporary_folder) && mkdtemp(folder);
 }
 

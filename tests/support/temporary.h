@@ -1,4 +1,4 @@
-/* temporary.h: a folder of a test's own, in the working directory. */
+/* temporary.h: a folder of a test's own in /tmp, so that a test that was killed leaves nothing in the tree. */
 #ifndef EBB_TEST_TEMPORARY_H
 #define EBB_TEST_TEMPORARY_H
 
