@@ -258,14 +258,16 @@ typedef struct ebb_toy_options {
     size_t size;
     const char *target;          /* "mixture", "ring:modes=6,sd=0.05", ...: ebb_target_list */
     const char *job;             /* "samples": one sampler; "compare": every sampler at one budget; "convergence": orders of
-                                    samplers; "panels": Langevin dynamics between two modes; NULL: samples */
+                                    samplers; "panels": Langevin dynamics between two modes; "restore": methods of ebb_restore against the
+                                    exact posterior; NULL: samples */
     const char *score;           /* "exact"; "train": a network that is trained first; NULL: exact, or of `model` */
     const char *model;           /* model.safetensors whose score and process are used; NULL: none */
     const char *save;            /* score train: where the model is written; NULL: nowhere */
     const char *process;         /* "vp", "ve:sigma_max=10", ...: a recipe's keys process.*; NULL: vp */
     const char *const *settings; /* recipe keys "optim.lr=1e-3" of process and training */
     int settings_count;
-    const char *sampler;         /* "heun", "edm:churn=40", ...; compare, convergence: a list with + between; NULL: heun, all */
+    const char *sampler;         /* "heun", "edm:churn=40", ...; compare, convergence: a list with + between; restore: such a
+                                    list of methods, ebb_restorer_list; NULL: heun, all, six of them */
     const char *grid;            /* "karras:rho=5", ...; NULL: the sampler's own */
     int steps;                   /* 0: the sampler's own */
     int nfe;                     /* compare: evaluations a sample; 0: 50 */
@@ -280,13 +282,17 @@ typedef struct ebb_toy_options {
     /* Called now and then from one thread at a time: what is being done, how much of it; non-zero stops. */
     int (*progress)(void *user, const char *doing, int64_t done, int64_t total);
     void *user;
+    const char *task;            /* restore: what is measured of a point, "inpaint" (the first half of its numbers), "super-resolution"
+                                    (their mean), "denoise"; NULL: inpaint, on a line denoise */
+    double sigma;                /* restore: standard deviation of the measurement's noise */
 } ebb_toy_options;
 /* target NULL, label EBB_LABEL_NONE, all else zero. */
 EBB_API ebb_toy_options ebb_toy_defaults(void);
 /* JSON of the job. samples: {nfe, distances: {NAME: {value, floor (of as many true points), low, high (90% by resampling)}},
  * modes, classes, chi_square, moments, flow_error (root mean square distance to the exact probability flow from the same
  * start; samplers without noise only), fisher (trained scores: E |s - true score|^2 by level)}; compare: {rows}; convergence:
- * {rows, theorem (normal laws on a line)}; panels: {gap, rows}. Does not depend on threads. EBB_E_USAGE: an unknown name;
+ * {rows, theorem (normal laws on a line)}; panels: {gap, rows}; restore: {task, truth, y, posterior_mean, rows: [{method, nfe,
+ * mean_error, covariance_error, share_error, energy, w2}], the last of as many true samples}. Does not depend on threads. EBB_E_USAGE: an unknown name;
  * EBB_E_ARGUMENT: options that do not fit together, stopped. */
 EBB_API ebb_status ebb_toy(ebb_context *ctx, const ebb_toy_options *options, char **json);
 /* JSON arrays: {name, dim, options (with their defaults), help}; {name, help}. */

@@ -11,8 +11,9 @@
 static struct {
     char *score, *model, *save, *process, *sampler, *grid, *class, *seed, *out;
     long long n;
-    int steps, nfe, resamples, compare, convergence, panels, list;
-    double guidance;
+    int steps, nfe, resamples, compare, convergence, panels, restore, list;
+    double guidance, sigma;
+    char *task;
 } given;
 
 static const struct poptOption options[] = {
@@ -35,6 +36,9 @@ static const struct poptOption options[] = {
     {"nfe", 0, POPT_ARG_INT, &given.nfe, 0, "--compare: evaluations a sample (default 50)", "N"},
     {"convergence", 0, POPT_ARG_NONE, &given.convergence, 0, "how fast samplers' errors fall, at 24 .. 384 steps", NULL},
     {"panels", 0, POPT_ARG_NONE, &given.panels, 0, "two modes on a line: Langevin dynamics from one of them for T = 0.1, 1, 10", NULL},
+    {"restore", 0, POPT_ARG_NONE, &given.restore, 0, "methods of ebb restore (--sampler: a list with +) against the exact posterior", NULL},
+    {"task", 0, POPT_ARG_STRING, &given.task, 0, "--restore: inpaint (half of the numbers known), super-resolution (their mean), denoise", "T"},
+    {"sigma", 0, POPT_ARG_DOUBLE, &given.sigma, 0, "--restore: standard deviation of the measurement's noise (default 0)", "S"},
     {"list", 0, POPT_ARG_NONE, &given.list, 0, "list the laws with their options", NULL},
     CLI_COMMON_OPTIONS,
 };
@@ -50,7 +54,7 @@ static void more_help(FILE *out)
 
 static const char *job(void)
 {
-    return given.compare ? "compare" : given.convergence ? "convergence" : given.panels ? "panels" : "samples";
+    return given.compare ? "compare" : given.convergence ? "convergence" : given.panels ? "panels" : given.restore ? "restore" : "samples";
 }
 
 static int check(const cli_line *line)
@@ -62,8 +66,12 @@ static int check(const cli_line *line)
     for (int i = 1; i < line->count; i++)
         if (!strchr(line->rest[i], '='))
             return cli_fail_usage("one law and key=value after it: \"%s\" is neither", line->rest[i]);
-    if (given.compare + given.convergence + given.panels > 1)
-        return cli_fail_usage("--compare, --convergence and --panels: give one of them");
+    if (given.compare + given.convergence + given.panels + given.restore > 1)
+        return cli_fail_usage("--compare, --convergence, --panels and --restore: give one of them");
+    if (!given.restore && (given.task || given.sigma != 0))
+        return cli_fail_usage("--task and --sigma are of --restore");
+    if (!(given.sigma >= 0) || !isfinite(given.sigma))
+        return cli_fail_usage("--sigma takes a finite number from 0");
     if (given.nfe && !given.compare)
         return cli_fail_usage("--nfe is of --compare; else give --steps");
     if (given.steps < 0 || given.n < 0 || given.nfe < 0)
@@ -191,6 +199,26 @@ static void show_compared(const json_t *json)
                    json_string_value(json_object_get(row, "refused")));
 }
 
+static void show_list(const char *title, const json_t *list)
+{
+    size_t i;
+    json_t *value;
+    printf("%s (", title);
+    json_array_foreach ((json_t *)list, i, value)
+        printf("%s%.4g", i > 0 ? ", " : "", json_number_value(value));
+    printf(")");
+}
+
+static void show_restored(const json_t *json)
+{
+    printf("%s, noise %.3g", json_string_value(json_object_get(json, "task")), number(json, "sigma"));
+    show_list(": point", json_object_get(json, "truth"));
+    show_list(", measured", json_object_get(json, "y"));
+    show_list(", mean of the posterior", json_object_get(json, "posterior_mean"));
+    printf("\n");
+    show_rows("Errors of samples given the measurement (last row: of true ones)", json_object_get(json, "rows"));
+}
+
 static void show(const json_t *json)
 {
     printf("%s: %s score, process %s\n", json_string_value(json_object_get(json, "target")),
@@ -208,6 +236,8 @@ static void show(const json_t *json)
     } else if (given.panels) {
         printf("spectral gap of Langevin dynamics %.4g; expected to have crossed: (1 - exp(-gap T))/2\n", number(json, "gap"));
         show_rows("Particles that began in one mode", json_object_get(json, "rows"));
+    } else if (given.restore) {
+        show_restored(json);
     } else {
         show_samples(json);
     }
@@ -291,6 +321,8 @@ static int toy(ebb_context *ctx, const cli_line *line)
     o.steps = given.steps;
     o.nfe = given.nfe;
     o.n = given.n;
+    o.task = given.task;
+    o.sigma = given.sigma;
     o.guidance = given.guidance;
     o.resamples = given.resamples;
     o.picture = given.out && cli_ends_with(given.out, ".png") ? given.out : NULL;
@@ -315,6 +347,7 @@ const cli_command cli_toy = {
                 "  ebb toy digits-1d --class 7 --guidance -0.5 --sampler euler-maruyama -o digits.png\n"
                 "  ebb toy mixture --compare --nfe 20 --sampler heun+dpmpp-2m+unipc+ddim\n"
                 "  ebb toy mixture --convergence -o orders.png\n"
+                "  ebb toy mixture --restore --sigma 0.1 -o restored.png\n"
                 "  ebb toy two-modes:separation=4 --panels -o panels.png\n",
     .run = run,
     .more_help = more_help,

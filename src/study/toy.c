@@ -216,6 +216,8 @@ static ebb_status run(ebb_toy_job *t, json_t **out)
         return ebb_toy_compare(t, out);
     if (strcmp(t->o.job, "convergence") == 0)
         return ebb_toy_convergence(t, out);
+    if (strcmp(t->o.job, "restore") == 0)
+        return ebb_toy_restore(t, out);
     return strcmp(t->o.job, "panels") == 0 ? ebb_toy_panels(t, out) : ebb_toy_samples(t, out);
 }
 

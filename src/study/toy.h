@@ -69,11 +69,12 @@ void ebb_toy_start(const ebb_toy_job *t, int64_t first, int64_t n, double *x);
  * the same levels; a clean end: the estimate of x_0 at the process's least time. Starts are noise. */
 ebb_status ebb_toy_flow_error(ebb_toy_job *t, const ebb_toy_walk *w, int64_t n, double *out);
 
-/* ---- jobs (toy.c, toy_compare.c, toy_panels.c) -------------------------------------------------------------------------- */
+/* ---- jobs (toy.c, toy_compare.c, toy_panels.c, toy_restore.c) -------------------------------------------------------------------------- */
 ebb_status ebb_toy_samples(ebb_toy_job *t, json_t **out);
 ebb_status ebb_toy_compare(ebb_toy_job *t, json_t **out);
 ebb_status ebb_toy_convergence(ebb_toy_job *t, json_t **out);
 ebb_status ebb_toy_panels(ebb_toy_job *t, json_t **out);
+ebb_status ebb_toy_restore(ebb_toy_job *t, json_t **out);
 
 /* ---- reports ---------------------------------------------------------------------------------------------------------------- */
 json_t *ebb_toy_number(double value);    /* null where it is not finite */
@@ -83,8 +84,8 @@ const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128]);
 /* ---- pictures (toy_picture.c) ------------------------------------------------------------------------------------------------ */
 /* Samples x (n,dim) beside the law or over its density. */
 ebb_status ebb_toy_picture(ebb_toy_job *t, const double *x, int64_t n, const char *title, const char *note);
-/* Histograms of Langevin panels: x (panels,n). */
-ebb_status ebb_toy_panel_picture(ebb_toy_job *t, const double *x, int64_t n, int panels, const char *const *titles);
+/* Histograms x (panels,n) over the density of a law on a line. */
+ebb_status ebb_toy_panel_picture(ebb_toy_job *t, const ebb_target *law, const double *x, int64_t n, int panels, const char *const *titles);
 /* Curves of errors over evaluations, both logarithmic: rows as convergence reports them. */
 ebb_status ebb_toy_curve_picture(ebb_toy_job *t, const json_t *rows);
 

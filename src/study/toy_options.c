@@ -47,13 +47,13 @@ static bool one_of(const char *word, const char *const *names, int count)
 
 static ebb_status check_words(ebb_context *ctx, ebb_toy_options *o)
 {
-    static const char *const jobs[] = {"samples", "compare", "convergence", "panels"}, *const scores[] = {"exact", "train"};
+    static const char *const jobs[] = {"samples", "compare", "convergence", "panels", "restore"}, *const scores[] = {"exact", "train"};
     o->job = o->job != NULL ? o->job : "samples";
     o->score = o->score != NULL ? o->score : o->model != NULL ? "model" : "exact";
     if (o->target == NULL || *o->target == 0)
         return ebb_fail(ctx, EBB_E_USAGE, "which law? name one, as mixture or ring:modes=6");
-    if (!one_of(o->job, jobs, 4))
-        return unknown(ctx, "job", o->job, jobs, 4);
+    if (!one_of(o->job, jobs, 5))
+        return unknown(ctx, "job", o->job, jobs, 5);
     if (o->model != NULL && strcmp(o->score, "model") != 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "score %s and a model: a model's score is its own", o->score);
     if (o->model == NULL && !one_of(o->score, scores, 2))
@@ -62,14 +62,17 @@ static ebb_status check_words(ebb_context *ctx, ebb_toy_options *o)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "a model to be saved must be trained: score train");
     if (o->model != NULL && (o->process != NULL || o->settings_count > 0))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "%s has its own process and settings: leave yours away", o->model);
-    if ((strcmp(o->job, "convergence") == 0 || strcmp(o->job, "panels") == 0) && strcmp(o->score, "exact") != 0)
+    bool restore = strcmp(o->job, "restore") == 0;
+    if (!restore && (o->task != NULL || o->sigma != 0))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "task and sigma are of job restore");
+    if ((strcmp(o->job, "convergence") == 0 || strcmp(o->job, "panels") == 0 || restore) && strcmp(o->score, "exact") != 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "job %s is of exact scores", o->job);
     return EBB_OK;
 }
 
 static ebb_status check_numbers(ebb_context *ctx, ebb_toy_options *o)
 {
-    bool compare = strcmp(o->job, "compare") == 0;
+    bool compare = strcmp(o->job, "compare") == 0, restore = strcmp(o->job, "restore") == 0;
     if (o->n < 0 || o->n > N_MAX || o->n == 1)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "%lld samples: 2 to %d are possible", (long long)o->n, N_MAX);
     if (o->steps < 0 || o->steps > 1000000 || o->nfe < 0 || o->nfe > 1000000)
@@ -82,7 +85,11 @@ static ebb_status check_numbers(ebb_context *ctx, ebb_toy_options *o)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "samplers are compared at one number of evaluations: give that instead of steps");
     if (!compare && o->nfe > 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "evaluations are of job compare; else give steps");
-    o->n = o->n > 0 ? o->n : compare ? 4000 : 10000;
+    if (!(o->sigma >= 0 && o->sigma <= 1e6))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "noise of standard deviation %g: 0 to 1e6 are possible", o->sigma);
+    if (restore && (o->guidance != 0 && o->guidance != -1))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "guided laws have no posterior that is known: leave guidance away");
+    o->n = o->n > 0 ? o->n : compare ? 4000 : restore ? 2000 : 10000;
     o->nfe = o->nfe > 0 ? o->nfe : 50;
     o->resamples = o->resamples == 0 ? 40 : o->resamples < 0 ? 0 : o->resamples;
     return EBB_OK;

@@ -84,7 +84,7 @@ ebb_status ebb_toy_panels(ebb_toy_job *t, json_t **out)
         json_object_set_new(*out, "gap", json_real(gap));
         json_object_set_new(*out, "samples", json_integer(t->o.n));
         if (status == EBB_OK && t->o.picture != NULL)
-            status = ebb_toy_panel_picture(t, x + n, t->o.n, PANELS, titles);
+            status = ebb_toy_panel_picture(t, &t->law, x + n, t->o.n, PANELS, titles);
         ebb_free(x);
     }
     ebb_target_free(&one);

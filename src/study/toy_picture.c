@@ -128,18 +128,19 @@ ebb_status ebb_toy_picture(ebb_toy_job *t, const double *x, int64_t n, const cha
     return t->law.dim == 1 ? picture_of_line(t, x, n, title, note) : picture_of_plane(t, x, n, title, note);
 }
 
-ebb_status ebb_toy_panel_picture(ebb_toy_job *t, const double *x, int64_t n, int panels, const char *const *titles)
+ebb_status ebb_toy_panel_picture(ebb_toy_job *t, const ebb_target *law, const double *x, int64_t n, int panels,
+                                 const char *const *titles)
 {
     enum { WIDTH = 420, HEIGHT = 340 };
     ebb_axes a = {.x = 110, .y = TOP, .width = WIDTH, .height = HEIGHT, .label = {"x", "density"}};
     ebb_canvas c;
-    EBB_TRY(range(t, &t->law, NULL, &a.lo[0], &a.hi[0]));
+    EBB_TRY(range(t, law, NULL, &a.lo[0], &a.hi[0]));
     EBB_TRY(ebb_canvas_create(t->ctx, a.x + panels * (WIDTH + 75), TOP + HEIGHT + 80, &c));
     for (int k = 0; k < panels; k++) {
         a.title = titles[k];
-        draw_line(&t->law, &c, &a, x + k * n, n, k == 0 ? 0 : a.hi[1]);
+        draw_line(law, &c, &a, x + k * n, n, k == 0 ? 0 : a.hi[1]);
         if (k == panels - 1) {
-            ebb_plot_legend(&c, &a, 0, EBB_PLOT_BLUE, "particles");
+            ebb_plot_legend(&c, &a, 0, EBB_PLOT_BLUE, "samples");
             ebb_plot_legend(&c, &a, 1, EBB_PLOT_RED, "the law");
         }
         ebb_plot_axes(&c, &a);

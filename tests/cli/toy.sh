@@ -19,6 +19,12 @@ expect 0 toy two-modes:separation=4 --panels -n 300 -o panels.png; prints 'spect
 expect 0 toy two-modes --score train -n 200 --save t.safetensors train.steps=30 train.batch=64 train.shard=32 net.width=16 data.limit=1000
 prints 'Fisher divergence'; prints 'trained 30 steps'
 expect 0 toy two-modes --model t.safetensors -n 200 --sampler ddim --steps 10 --resamples -1; prints 'model score'
+expect 0 toy mixture --restore -n 100 --steps 40 --sampler replacement+repaint:resamples=2+dps --sigma 0.2 -o restored.png
+prints 'mean_error'; prints 'repaint:resamples=2'; prints '(true points)'; prints 'restored.png written'
+expect 0 toy gaussian:dim=1 --restore -n 100 --steps 10 --sigma 0.5 --json; is_json; prints '"task":"denoise"'; prints '"posterior_mean":['
+cp out before
+expect 0 toy gaussian:dim=1 --restore -n 100 --steps 10 --sigma 0.5 --json --threads 3
+cmp -s before out || fail "other restorations by three threads"
 
 expect 2 toy; says 'which law'
 expect 2 toy mixtur; says "did you mean 'mixture'"
@@ -39,6 +45,10 @@ expect 2 toy mixture --seed x; says '--seed'
 expect 2 toy mixture --class x; says '--class'
 expect 2 toy mixture -n -3; says '-n'
 expect 2 toy mixture --guidance inf; says 'finite'
+expect 2 toy mixture --sigma 1; says '--restore'
+expect 2 toy mixture --restore --task deblur; says 'task of points'
+expect 2 toy mixture --restore --sampler ddrn; says "did you mean 'ddrm'"
+expect 1 toy gaussian:dim=1 --restore; says 'sigma'
 expect 2 toy --list mixture; says '--list'
 expect 1 toy mixture --class 5; says '0..1'
 expect 1 toy mixture --guidance 1; says 'needs a class'
