@@ -120,6 +120,19 @@ static void test_quantile(void **state)
     assert_true(fabs(ebb_quantile(x, 4, 0.5) - 2.5) < 1e-15 && fabs(ebb_quantile(x, 4, 0.05) - 1.15) < 1e-15);
 }
 
+/* Points within reach of a line's points, and a real set that lacks half of them. */
+static void test_manifold(void **state)
+{
+    static const float of[] = {0, 1, 2, 10, 11}, points[] = {0.5f, 1, 3, 3.01f, 9, 12, 20, -1};
+    double share;
+    (void)state;
+    ok(ebb_manifold_share(ctx[0], points, 8, of, 5, 1, 1, &share));          /* all reach 1: 3.01, 20 are outside */
+    assert_true(fabs(share - 6.0 / 8) < 1e-15);
+    ok(ebb_manifold_share(ctx[1], points, 8, of, 5, 1, 2, &share));          /* 2, 1, 2, 8, 9 */
+    assert_true(fabs(share - 1) < 1e-15);
+    assert_int_equal(ebb_manifold_share(ctx[0], points, 8, of, 5, 1, 5, &share), EBB_E_ARGUMENT);
+}
+
 /* Fresh data behave as such; half copies with a little noise are seen at once. */
 static void test_copies(void **state)
 {
@@ -168,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),    cmocka_unit_test(test_ties),     cmocka_unit_test(test_self),  cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_errors), cmocka_unit_test(test_quantile), cmocka_unit_test(test_copies)};
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_quantile), cmocka_unit_test(test_manifold),
+        cmocka_unit_test(test_copies)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

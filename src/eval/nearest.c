@@ -78,6 +78,48 @@ ebb_status ebb_nearest(ebb_context *ctx, const float *x, int64_t n, const float 
     return EBB_OK;
 }
 
+/* ---- manifolds ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct manifold {
+    const float *points, *of;
+    int64_t m, dim;
+    int k;
+    const double *reach;         /* (m,k): the last of each row counts */
+    int8_t *inside;              /* (n) */
+} manifold;
+
+static void inside_row(void *self, int64_t row, int worker)
+{
+    const manifold *s = self;
+    (void)worker;
+    for (int64_t i = 0; i < s->m && !s->inside[row]; i++) {
+        double reach = s->reach[i * s->k + s->k - 1], most = reach * reach;
+        s->inside[row] = squared(s->points + row * s->dim, s->of + i * s->dim, s->dim, most) <= most;
+    }
+}
+
+ebb_status ebb_manifold_share(ebb_context *ctx, const float *points, int64_t n, const float *of, int64_t m, int64_t dim, int k,
+                              double *share)
+{
+    double *reach;
+    manifold s = {points, of, m, dim, k, NULL, NULL};
+    EBB_TRY(ebb_alloc(ctx, (void **)&reach, (size_t)(m * (k > 0 ? k : 1)), sizeof *reach, "a manifold"));
+    ebb_status status = ebb_nearest(ctx, of, m, of, m, dim, k, true, NULL, reach);
+    if (status == EBB_OK)
+        status = ebb_alloc(ctx, (void **)&s.inside, (size_t)n, 1, "a manifold");
+    if (status == EBB_OK) {
+        int64_t count = 0;
+        s.reach = reach;
+        ebb_par_for(ctx->threads, n, inside_row, &s);
+        for (int64_t i = 0; i < n; i++)
+            count += s.inside[i];
+        *share = (double)count / (double)n;
+        ebb_free(s.inside);
+    }
+    ebb_free(reach);
+    return status;
+}
+
 /* ---- copies of training data ------------------------------------------------------------------------------------------------ */
 
 static int ascending(const void *a, const void *b)

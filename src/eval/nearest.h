@@ -16,6 +16,11 @@
 ebb_status ebb_nearest(ebb_context *ctx, const float *x, int64_t n, const float *y, int64_t m, int64_t dim, int k, bool self,
                        int32_t *index, double *distance);
 
+/* The share of points (n,dim) that lie within the manifold of others (m,dim): at most as far from some of them as that one's
+ * k-th neighbour among them (Kynkaanniemi et al. 2019). Of made points within real ones: precision; the other way: recall. */
+ebb_status ebb_manifold_share(ebb_context *ctx, const float *points, int64_t n, const float *of, int64_t m, int64_t dim, int k,
+                              double *share);
+
 /* The share u of the values (n) lies below it: linear between them, as NumPy's quantile. Sorts them. */
 double ebb_quantile(double *values, int64_t n, double u);
 

@@ -30,7 +30,7 @@ static void check_crossed(ebb_trial *x, double separation, const json_t *row)
     snprintf(expected, sizeof expected, "(1 - exp(-gap T))/2 = %.3g +- %.2g", want, off);
     ebb_trial_expect(x, crossed, fmax(want - off, 0), want + off, expected, "crossed by T = %g, separation %g", time, separation);
     if (separation == 5 && time == 10)
-        ebb_trial_expect(x, crossed, 0, 1e-3, "less than 0.1%", "still in its mode by T = 10, separation 5: others");
+        ebb_trial_expect(x, crossed, 0, 1e-3, "less than 0.1%", "stuck: crossed by T = 10, separation 5");
 }
 
 ebb_status ebb_exp_langevin(ebb_trial *x)

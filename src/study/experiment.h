@@ -74,4 +74,26 @@ ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *
 ebb_status ebb_trial_sample(ebb_trial *x, ebb_model *model, const ebb_sample_options *options, const char *doing, float *pixels);
 ebb_status ebb_trial_nll(ebb_trial *x, ebb_model *model, const ebb_nll_options *options, const char *doing, json_t **report);
 
+/* ---- pictures (experiment_pictures.c) ------------------------------------------------------------------------------------- */
+/* Pictures in [-1,1], as rows. */
+typedef struct ebb_trial_pictures {
+    int64_t n, numbers;
+    int height, width, channels;
+    float *x;                    /* (n, numbers) */
+    int32_t *label;              /* (n), or NULL where there are none; one allocation with x */
+} ebb_trial_pictures;
+/* Of recipe `index` of the row: what it is trained on; or from a file (IDX, labels NULL: none), where EBB_DATA and the build
+ * have their data: first .. first+n-1 of them, n 0: all from there. What is not here is what the machine lacks. */
+ebb_status ebb_trial_training_pictures(ebb_trial *x, int index, int64_t first, int64_t n, ebb_trial_pictures *out);
+ebb_status ebb_trial_read_pictures(ebb_trial *x, const char *path, const char *labels, int64_t first, int64_t n, ebb_trial_pictures *out);
+/* n samples of a model, not filled in; with labels where it has classes: n/classes of each in turn. */
+ebb_status ebb_trial_blank_pictures(ebb_trial *x, ebb_model *model, int64_t n, ebb_trial_pictures *out);
+void ebb_trial_pictures_free(ebb_trial_pictures *p);
+/* The first `rows` times `columns` as a grid: the trial's picture with that suffix; names (rows) of the rows, or NULL. */
+ebb_status ebb_trial_grid(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, int64_t rows, int columns,
+                          const char *const *names);
+
+#define EBB_TEST_DIGITS "mnist/mnist-test-images-idx3-ubyte.gz"
+#define EBB_TEST_DIGIT_LABELS "mnist/mnist-test-labels-idx1-ubyte.gz"
+
 #endif
