@@ -43,7 +43,7 @@ expect 0 experiment determinism --quick -o cut
 cmp -s uncut/models/*/model.safetensors cut/models/*/model.safetensors || fail "a training that began anew has other bits"
 
 # All of them, quickly: a table at the end; then what was found counts. (Too slow under a sanitizer.)
-[ -n "${SANITIZED:-}" ] && finish && exit
+if [ -n "${SANITIZED:-}" ]; then finish; exit; fi
 expect 0 experiment all --quick -o all; prints 'E17  determinism'; prints 'experiments in'
 grep -q 'as an earlier run found' out && fail "a first run has found something before"
 [ "$(ls all/results | wc -l)" = "$(grep -c ' quick  ' out)" ] || fail "not one result for each experiment"

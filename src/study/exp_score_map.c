@@ -1,4 +1,4 @@
-/* exp_error_map.c: E8: scores are learned where data are, and nowhere else (De Bortoli, figs. 4 to 6).
+/* exp_score_map.c: E8: scores are learned where data are, and nowhere else (De Bortoli, figs. 4 to 6).
  *
  * A network learns the score of a mixture in the plane at all levels of noise. At sigma = 0.1 its error is at least ten times
  * as large where the density is low as where it is high; smoothed by more noise the density has no such holes, and the error
