@@ -6,7 +6,9 @@
  *   k <  k_y    x_0 + sqrt(1-eta^2) k (seen - x_0)/k_y                variance (eta k)^2
  *   k >= k_y    (1-eta_b) x_0 + eta_b seen                            variance k^2 - (eta_b k_y)^2
  * so that no number ever has less noise than its measurement before the level does. The law of v given x_0 and y is kept right
- * at every level; that the network's x_0 knows nothing of y is what is left out.
+ * at every level; that the network's x_0 knows nothing of y is what is left out. With eta > 0 an estimate also stands where x_0
+ * should: the more fresh noise, the more samples crowd at modes, so that even numbers of which y tells nothing are off their law
+ * (with eta 0 they follow DDIM, and are not).
  *
  * literal: the published code starts with the noise of alpha = 1 divided by k instead of sqrt(1+k^2), and takes none of the
  * last two branches where k = k_y: without noise the last step, k = 0, ends on x_0 instead of y.
