@@ -348,6 +348,10 @@ typedef struct ebb_pictures {
 EBB_API ebb_status ebb_pictures_read(ebb_context *ctx, const ebb_model *model, const char *path, const char *labels,
                                      int64_t first, int64_t n, ebb_pictures *out);
 EBB_API void ebb_pictures_free(ebb_pictures *pictures);
+/* Classes first .. first+n-1 of a file, idx or npy of integers, each one of the model's; ebb_labels_free. */
+EBB_API ebb_status ebb_labels_read(ebb_context *ctx, const ebb_model *model, const char *path, int64_t first, int64_t n,
+                                   int32_t **labels);
+EBB_API void ebb_labels_free(int32_t *labels);
 
 /* ---- restoration --------------------------------------------------------------------------- */
 typedef struct ebb_restore_options {

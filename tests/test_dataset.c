@@ -165,6 +165,12 @@ static void test_npy(void **state)
     ebb_dataset_free(&d);
     o.classes = 7;
     expect_failure(&o, EBB_E_SHAPE, "label 7");
+    /* Labels are told by what is in the file, not by the kind of the pictures. */
+    static const unsigned char in_idx[] = {0, 0, 8, 1, 0, 0, 0, 2, 6, 5};
+    put(labels, in_idx, sizeof in_idx);
+    assert_int_equal(ebb_dataset_open(ctx, &o, &d), EBB_OK);
+    assert_int_equal(d.labels[0], 6);
+    ebb_dataset_free(&d);
     static const int64_t negative[] = {-1, 3};
     assert_int_equal(ebb_npy_write(ctx, labels, 'i', 8, negative, 1, one), EBB_OK);
     expect_failure(&o, EBB_E_SHAPE, "label -1");

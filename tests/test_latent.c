@@ -347,6 +347,28 @@ static void test_files(void **state)
     ebb_model_free(m);
 }
 
+/* Classes alone, of codes. */
+static void test_labels(void **state)
+{
+    (void)state;
+    static const int64_t classes[] = {0, 2, 1, 3}, shape[] = {4};
+    ebb_model *m = reference_model(ctx);
+    char *path = in_folder("labels.npy");
+    int32_t *labels;
+    ok(ctx, ebb_npy_write(ctx, path, 'i', 8, classes, 1, shape));
+    ok(ctx, ebb_labels_read(ctx, m, path, 1, 2, &labels));
+    assert_int_equal(labels[0], 2);
+    assert_int_equal(labels[1], 1);
+    ebb_labels_free(labels);
+    assert_int_equal(ebb_labels_read(ctx, m, path, 2, 2, &labels), EBB_E_SHAPE);
+    assert_says(ctx, "label 3, number 3, is outside 0..2");
+    assert_null(labels);
+    assert_int_equal(ebb_labels_read(ctx, m, path, 2, 3, &labels), EBB_E_ARGUMENT);
+    assert_says(ctx, "it has 4");
+    assert_int_equal(ebb_labels_read(ctx, m, "nowhere.npy", 0, 1, &labels), EBB_E_IO);
+    ebb_model_free(m);
+}
+
 /* ---- refusals ------------------------------------------------------------------------------------------------------------------ */
 
 static int stop(void *user, double done)
@@ -426,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_same_bits),      cmocka_unit_test(test_as_ebb_sample),
         cmocka_unit_test(test_samplers_follow_the_flow), cmocka_unit_test(test_two_networks_of_a_law),
         cmocka_unit_test(test_between),        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_labels),
         cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests_name("latent", tests, begin, teardown);

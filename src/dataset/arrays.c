@@ -31,39 +31,26 @@ static ebb_status place_all(ebb_context *ctx, const ebb_dataset_options *options
     return EBB_OK;
 }
 
-static ebb_status labels_room(ebb_context *ctx, const ebb_dataset_options *options, int rank, int64_t count,
-                              int64_t pictures, ebb_dataset *out)
+/* ---- labels ------------------------------------------------------------------------------ */
+
+static ebb_status labels_room(ebb_context *ctx, const char *path, int rank, int64_t count, int32_t **labels)
 {
     if (rank != 1)
-        return ebb_fail(ctx, EBB_E_SHAPE, "%s: labels have one axis; this array has %d", options->labels,
-                        rank);
-    if (count != pictures)
-        return ebb_fail(ctx, EBB_E_SHAPE, "%s has %lld labels, but %s has %lld pictures", options->labels,
-                        (long long)count, options->path, (long long)pictures);
-    return ebb_alloc(ctx, (void **)&out->labels, (size_t)out->n, sizeof *out->labels, "labels");
+        return ebb_fail(ctx, EBB_E_SHAPE, "%s: labels have one axis; this array has %d", path, rank);
+    if (count < 1)
+        return ebb_fail(ctx, EBB_E_SHAPE, "%s: no labels", path);
+    return ebb_alloc(ctx, (void **)labels, (size_t)count, sizeof **labels, "labels");
 }
 
-static ebb_status read_idx_labels(ebb_context *ctx, const ebb_dataset_options *options, int64_t pictures,
-                                  ebb_dataset *out)
+static ebb_status read_idx_labels(ebb_context *ctx, const char *path, int32_t **labels, int64_t *count)
 {
     ebb_idx idx;
-    EBB_TRY(ebb_idx_read(ctx, options->labels, &idx));
-    ebb_status status = labels_room(ctx, options, idx.rank, idx.dim[0], pictures, out);
-    for (int64_t i = 0; status == EBB_OK && i < out->n; i++)
-        out->labels[i] = idx.data[i];
+    EBB_TRY(ebb_idx_read(ctx, path, &idx));
+    *count = idx.dim[0];
+    ebb_status status = labels_room(ctx, path, idx.rank, *count, labels);
+    for (int64_t i = 0; status == EBB_OK && i < *count; i++)
+        (*labels)[i] = idx.data[i];
     ebb_idx_free(&idx);
-    return status;
-}
-
-ebb_status ebb_dataset_idx(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *out)
-{
-    ebb_idx idx;
-    EBB_TRY(ebb_idx_read(ctx, options->path, &idx));
-    int64_t pictures = idx.dim[0];
-    ebb_status status = place_all(ctx, options, (array){idx.data, idx.rank, idx.dim, true}, out);
-    ebb_idx_free(&idx);
-    if (status == EBB_OK && options->labels && *options->labels)
-        status = read_idx_labels(ctx, options, pictures, out);
     return status;
 }
 
@@ -77,21 +64,53 @@ static int32_t npy_label(const ebb_npy *npy, int64_t i)
     return negative || value > INT32_MAX ? -1 : (int32_t)value;
 }
 
-static ebb_status read_npy_labels(ebb_context *ctx, const ebb_dataset_options *options, int64_t pictures,
-                                  ebb_dataset *out)
+static ebb_status read_npy_labels(ebb_context *ctx, const char *path, int32_t **labels, int64_t *count)
 {
     ebb_npy npy;
-    EBB_TRY(ebb_npy_read(ctx, options->labels, &npy));
+    EBB_TRY(ebb_npy_read(ctx, path, &npy));
     ebb_status status = EBB_OK;
+    *count = npy.rank > 0 ? npy.dim[0] : 0;
     if (npy.kind != 'u' && npy.kind != 'i')
-        status = ebb_fail(ctx, EBB_E_FORMAT, "%s: labels are integers; this array is of kind '%c'",
-                          options->labels, npy.kind);
+        status = ebb_fail(ctx, EBB_E_FORMAT, "%s: labels are integers; this array is of kind '%c'", path, npy.kind);
     if (status == EBB_OK)
-        status = labels_room(ctx, options, npy.rank, npy.dim[0], pictures, out);
-    for (int64_t i = 0; status == EBB_OK && i < out->n; i++)
-        out->labels[i] = npy_label(&npy, i);
+        status = labels_room(ctx, path, npy.rank, *count, labels);
+    for (int64_t i = 0; status == EBB_OK && i < *count; i++)
+        (*labels)[i] = npy_label(&npy, i);
     ebb_npy_free(&npy);
     return status;
+}
+
+ebb_status ebb_dataset_labels(ebb_context *ctx, const char *path, int32_t **labels, int64_t *count)
+{
+    char head[6] = {0};
+    size_t got;
+    *labels = NULL;
+    EBB_TRY(ebb_file_peek(ctx, path, head, sizeof head, &got));
+    return (memcmp(head, "\x93NUMPY", 6) == 0 ? read_npy_labels : read_idx_labels)(ctx, path, labels, count);
+}
+
+static ebb_status add_labels(ebb_context *ctx, const ebb_dataset_options *options, int64_t pictures, ebb_dataset *out)
+{
+    int64_t count;
+    if (options->labels == NULL || *options->labels == 0)
+        return EBB_OK;
+    EBB_TRY(ebb_dataset_labels(ctx, options->labels, &out->labels, &count));
+    if (count != pictures)
+        return ebb_fail(ctx, EBB_E_SHAPE, "%s has %lld labels, but %s has %lld pictures", options->labels, (long long)count,
+                        options->path, (long long)pictures);
+    return EBB_OK;
+}
+
+/* ---- pictures ---------------------------------------------------------------------------- */
+
+ebb_status ebb_dataset_idx(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *out)
+{
+    ebb_idx idx;
+    EBB_TRY(ebb_idx_read(ctx, options->path, &idx));
+    int64_t pictures = idx.dim[0];
+    ebb_status status = place_all(ctx, options, (array){idx.data, idx.rank, idx.dim, true}, out);
+    ebb_idx_free(&idx);
+    return status == EBB_OK ? add_labels(ctx, options, pictures, out) : status;
 }
 
 static ebb_status check_values(ebb_context *ctx, const ebb_dataset_options *options, const ebb_dataset *data)
@@ -119,7 +138,5 @@ ebb_status ebb_dataset_npy(ebb_context *ctx, const ebb_dataset_options *options,
     ebb_npy_free(&npy);
     if (status == EBB_OK)
         status = check_values(ctx, options, out);
-    if (status == EBB_OK && options->labels && *options->labels)
-        status = read_npy_labels(ctx, options, pictures, out);
-    return status;
+    return status == EBB_OK ? add_labels(ctx, options, pictures, out) : status;
 }

@@ -32,6 +32,8 @@ ebb_status ebb_dataset_open(ebb_context *ctx, const ebb_dataset_options *options
 void ebb_dataset_free(ebb_dataset *data);
 /* Picture i in [-1, 1] to x (numbers); mirror: left-right. */
 void ebb_dataset_picture(const ebb_dataset *data, int64_t i, bool mirror, float *x);
+/* The classes of a file, IDX or npy of integers, one axis; what is no sensible class is -1. ebb_free. */
+ebb_status ebb_dataset_labels(ebb_context *ctx, const char *path, int32_t **labels, int64_t *count);
 /* The path as given, else in `beside`, in $EBB_DATA, in the data directories of the build: the first
  * that exists, written to `out` (find.c). */
 ebb_status ebb_dataset_find(ebb_context *ctx, const char *path, const char *beside, char *out, size_t size);

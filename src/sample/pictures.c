@@ -133,3 +133,41 @@ void ebb_pictures_free(ebb_pictures *pictures)
     ebb_free(pictures->labels);
     *pictures = (ebb_pictures){.size = sizeof *pictures};
 }
+
+/* ---- labels alone ---------------------------------------------------------------------------------------------------- */
+
+static ebb_status check_labels(ebb_context *ctx, const ebb_model *m, const char *path, const int32_t *labels, int64_t first,
+                               int64_t n, int64_t count)
+{
+    int classes = (int)m->recipe->net_classes;
+    if (first < 0 || n < 1 || n > count || first > count - n)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: %lld labels from %lld are asked for; it has %lld", path, (long long)n,
+                        (long long)first, (long long)count);
+    for (int64_t i = first; i < first + n; i++)
+        if (labels[i] < 0 || labels[i] >= classes)
+            return ebb_fail(ctx, EBB_E_SHAPE, "%s: label %d, number %lld, is outside 0..%d", path, labels[i], (long long)i, classes - 1);
+    return EBB_OK;
+}
+
+ebb_status ebb_labels_read(ebb_context *ctx, const ebb_model *model, const char *path, int64_t first, int64_t n, int32_t **labels)
+{
+    char found[2 * EBB_TEXT_MAX];
+    int64_t count;
+    *labels = NULL;
+    if (model->recipe->net_classes == 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "labels %s: this model knows no classes", path);
+    EBB_TRY(ebb_dataset_find(ctx, path, model->recipe->directory, found, sizeof found));
+    ebb_status status = ebb_dataset_labels(ctx, found, labels, &count);
+    if (status == EBB_OK)
+        status = check_labels(ctx, model, path, *labels, first, n, count);
+    if (status == EBB_OK)
+        memmove(*labels, *labels + first, (size_t)n * sizeof **labels);
+    else
+        *labels = (ebb_free(*labels), NULL);
+    return status;
+}
+
+void ebb_labels_free(int32_t *labels)
+{
+    ebb_free(labels);
+}

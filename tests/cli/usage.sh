@@ -4,7 +4,7 @@
 expect 0 --version; prints 'ebb 0.'
 expect 0 --help; prints 'Usage: ebb COMMAND'
 expect 0 help; prints 'Usage: ebb COMMAND'
-for command in train sample info plan speed check recipes ema nll restore experiment; do
+for command in train sample info plan speed check recipes ema nll restore latent experiment; do
     expect 0 $command --help; prints "Usage: ebb $command"; prints 'Examples:'; prints "  ebb $command"
     prints '--json'
     expect 0 help $command; prints "Usage: ebb $command"
