@@ -26,12 +26,15 @@ def read_idx(path):
 
 
 def rows(pictures):
+    # Coloured digits (data.colour=hue): the largest channel is the grey value.
+    if pictures.ndim == 4 and pictures.shape[3] == 3:
+        pictures = pictures.max(axis=3)
     return pictures.reshape(len(pictures), -1).astype(np.float32) / 255
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("samples", help=".npy of uint8 (N,28,28,1), N/10 of each class in turn")
+    parser.add_argument("samples", help=".npy of uint8 (N,28,28,1) or (N,28,28,3), N/10 of each class in turn")
     parser.add_argument("--data", default="data/mnist")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()

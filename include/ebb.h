@@ -407,7 +407,7 @@ EBB_API ebb_status ebb_ema_make(ebb_context *ctx, const char *dir, double width,
 EBB_API ebb_status ebb_recipe_lists(ebb_context *ctx, char **json);
 
 /* ---- looking and measuring ----------------------------------------------------------------- */
-/* JSON about a file (model, checkpoint, safetensors, idx, npy) or, for "cpu", about this machine. */
+/* JSON about a file (model, checkpoint, safetensors, idx, npy, png), a folder of PNG files or, for "cpu", about this machine. */
 EBB_API ebb_status ebb_info(ebb_context *ctx, const char *what, char **json);
 /* JSON: each step of the training (or, eval != 0, evaluation) plan with operation, shape, back end,
  * bytes, FLOPs, lifetime; and the totals. */

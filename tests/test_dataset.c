@@ -237,6 +237,171 @@ static void test_png(void **state)
     expect_failure(&o, EBB_E_IO, "no .png");
 }
 
+/* Means of 2x2, rounded; sides that are no whole multiple are refused still. */
+static void test_averages(void **state)
+{
+    (void)state;
+    static const uint8_t grey[] = {0, 1, 10, 20, 1, 1, 30, 40, 255, 255, 7, 7, 255, 254, 7, 9}, want[] = {1, 25, 255, 8};
+    static const float values[] = {-1, 1, 0, 0.5f}, mean[] = {0.125f};
+    static const int64_t shape[] = {1, 4, 4}, floats[] = {1, 2, 2};
+    ebb_dataset_options o = {.kind = "npy", .path = path, .height = 2, .width = 2, .average = true};
+    ebb_dataset d;
+    assert_int_equal(ebb_npy_write(ctx, path, 'u', 1, grey, 3, shape), EBB_OK);
+    assert_int_equal(ebb_dataset_open(ctx, &o, &d), EBB_OK);
+    assert_int_equal(d.numbers, 4);
+    assert_memory_equal(d.bytes, want, sizeof want);
+    ebb_dataset_free(&d);
+    o.average = false;
+    expect_failure(&o, EBB_E_SHAPE, "data.larger=average");
+    o.average = true;
+    o.width = 3;
+    expect_failure(&o, EBB_E_SHAPE, "4x4");
+    o.width = 1;
+    expect_failure(&o, EBB_E_SHAPE, "4x4");
+    /* What fits is padded as ever. */
+    o.height = o.width = 6;
+    assert_int_equal(ebb_dataset_open(ctx, &o, &d), EBB_OK);
+    assert_int_equal(d.bytes[7], 0);
+    assert_int_equal(d.bytes[8], 1);
+    ebb_dataset_free(&d);
+    o.height = o.width = 1;
+    assert_int_equal(ebb_npy_write(ctx, path, 'f', 4, values, 3, floats), EBB_OK);
+    assert_int_equal(ebb_dataset_open(ctx, &o, &d), EBB_OK);
+    assert_memory_equal(d.values, mean, sizeof mean);
+    ebb_dataset_free(&d);
+}
+
+/* Of colours: pictures (n,h,w,3) beside their grey originals. One hue a picture, and the grey value is the largest number. */
+static void check_inks(const ebb_dataset *grey, const ebb_dataset *colour, uint64_t seed)
+{
+    int64_t pixels = grey->numbers;
+    assert_int_equal(colour->channels, 3);
+    assert_int_equal(colour->numbers, 3 * pixels);
+    for (int64_t i = 0; i < grey->n; i++) {
+        double rgb[3], most = 0, least = 1;
+        ebb_ink(seed, i, rgb);
+        for (int c = 0; c < 3; c++) {
+            most = rgb[c] > most ? rgb[c] : most;
+            least = rgb[c] < least ? rgb[c] : least;
+        }
+        assert_true(most == 1 && least == 0);
+        for (int64_t p = 0; p < pixels; p++) {
+            const uint8_t *at = colour->bytes + 3 * (i * pixels + p);
+            uint8_t v = grey->bytes[i * pixels + p], top = 0;
+            for (int c = 0; c < 3; c++) {
+                double off = at[c] - v * rgb[c];
+                assert_true(off >= -0.5 && off <= 0.5);
+                top = at[c] > top ? at[c] : top;
+            }
+            assert_int_equal(top, v);
+        }
+    }
+}
+
+static void test_inks(void **state)
+{
+    (void)state;
+    enum { HUES = 6000 };
+    ebb_dataset_options o = {.kind = "synthetic", .path = "synthetic", .height = 9, .width = 7, .classes = 2, .limit = 20, .seed = 4};
+    ebb_dataset grey, colour, again;
+    int sixth[6] = {0};
+    assert_int_equal(ebb_dataset_open(ctx, &o, &grey), EBB_OK);
+    o.ink = true;
+    o.channels = 3;
+    /* By itself 'synthetic' would draw in three channels: here in one, which is painted. */
+    assert_int_equal(ebb_dataset_open(ctx, &o, &colour), EBB_OK);
+    check_inks(&grey, &colour, 4);
+    assert_memory_equal(grey.labels, colour.labels, 20 * sizeof *grey.labels);
+    assert_int_equal(ebb_dataset_open(ctx, &o, &again), EBB_OK);
+    assert_memory_equal(colour.bytes, again.bytes, (size_t)(colour.n * colour.numbers));
+    ebb_dataset_free(&again);
+    /* The first pictures alone have the same inks; another seed has others. */
+    o.limit = 5;
+    assert_int_equal(ebb_dataset_open(ctx, &o, &again), EBB_OK);
+    assert_memory_equal(colour.bytes, again.bytes, (size_t)(5 * colour.numbers));
+    ebb_dataset_free(&again);
+    double one[3], other[3];
+    ebb_ink(4, 0, one);
+    ebb_ink(5, 0, other);
+    assert_memory_not_equal(one, other, sizeof one);
+    /* Hues are even: each sixth of the circle, which the largest and the least channel name, has its share within 5 sd. */
+    for (int i = 0; i < HUES; i++) {
+        double rgb[3];
+        ebb_ink(1, i, rgb);
+        int top = rgb[0] == 1 ? 0 : rgb[1] == 1 ? 1 : 2, low = rgb[(top + 1) % 3] == 0 ? 1 : 0;
+        sixth[2 * top + low]++;
+    }
+    for (int k = 0; k < 6; k++)
+        if (sixth[k] < 1000 - 145 || sixth[k] > 1000 + 145)
+            fail_msg("sixth %d of the hues: %d of %d", k, sixth[k], HUES);
+    ebb_dataset_free(&grey);
+    ebb_dataset_free(&colour);
+    o.channels = 1;
+    expect_failure(&o, EBB_E_SHAPE, "data.channels=1");
+}
+
+/* Floats: (x + 1)/2 is the grey value; pictures in colours stay as they are, those of two channels are refused. */
+static void test_inks_of_floats(void **state)
+{
+    (void)state;
+    static const float values[] = {-1, 0.5f, 1, 0, 0.25f, -0.5f};
+    static const int64_t grey[] = {2, 1, 3, 1}, colour[] = {2, 1, 1, 3}, two[] = {1, 1, 3, 2};
+    ebb_dataset_options o = {.kind = "npy", .path = path, .ink = true, .seed = 3};
+    ebb_dataset d;
+    assert_int_equal(ebb_npy_write(ctx, path, 'f', 4, values, 4, grey), EBB_OK);
+    assert_int_equal(ebb_dataset_open(ctx, &o, &d), EBB_OK);
+    for (int i = 0; i < 2; i++) {
+        double rgb[3];
+        ebb_ink(3, i, rgb);
+        for (int k = 0; k < 9; k++) {
+            double off = d.values[9 * i + k] - ((values[3 * i + k / 3] + 1.0) * rgb[k % 3] - 1);
+            assert_true(off > -1e-6 && off < 1e-6);
+        }
+    }
+    ebb_dataset_free(&d);
+    assert_int_equal(ebb_npy_write(ctx, path, 'f', 4, values, 4, colour), EBB_OK);
+    assert_int_equal(ebb_dataset_open(ctx, &o, &d), EBB_OK);
+    assert_memory_equal(d.values, values, sizeof values);
+    ebb_dataset_free(&d);
+    assert_int_equal(ebb_npy_write(ctx, path, 'f', 4, values, 4, two), EBB_OK);
+    expect_failure(&o, EBB_E_SHAPE, "these have 2");
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    char root[256];
+    ebb_folder f;
+    snprintf(root, sizeof root, "%s/named", folder);
+    make_folder("named");
+    make_folder("named/pear");
+    make_folder("named/apple");
+    make_folder("named/empty");
+    put_png("named/pear/a.png", 2, 10);
+    put_png("named/pear/b.png", 2, 10);
+    put_png("named/apple/a.png", 2, 20);
+    assert_int_equal(ebb_folder_look(ctx, root, &f), EBB_OK);
+    assert_int_equal(f.pictures, 3);
+    assert_int_equal(f.classes, 3);
+    assert_string_equal(f.class[0].name, "apple");
+    assert_int_equal(f.class[0].pictures, 1);
+    assert_string_equal(f.class[1].name, "empty");
+    assert_int_equal(f.class[1].pictures, 0);
+    assert_string_equal(f.class[2].name, "pear");
+    assert_int_equal(f.class[2].pictures, 2);
+    assert_non_null(strstr(f.first, "named/apple/a.png"));
+    ebb_folder_free(&f);
+    snprintf(root, sizeof root, "%s/named/pear", folder);
+    assert_int_equal(ebb_folder_look(ctx, root, &f), EBB_OK);
+    assert_int_equal(f.classes, 0);
+    assert_int_equal(f.pictures, 2);
+    ebb_folder_free(&f);
+    snprintf(root, sizeof root, "%s/named/empty", folder);
+    assert_int_equal(ebb_folder_look(ctx, root, &f), EBB_E_IO);
+    assert_says("no .png");
+    assert_null(f.class);
+}
+
 static void test_synthetic(void **state)
 {
     (void)state;
@@ -312,6 +477,8 @@ int main(void)
         cmocka_unit_test(test_idx),  cmocka_unit_test(test_padding), cmocka_unit_test(test_wrong_idx),
         cmocka_unit_test(test_npy),  cmocka_unit_test(test_png),     cmocka_unit_test(test_synthetic),
         cmocka_unit_test(test_find), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_averages), cmocka_unit_test(test_inks), cmocka_unit_test(test_inks_of_floats),
+        cmocka_unit_test(test_folder),
     };
     return cmocka_run_group_tests_name("dataset", tests, setup, teardown);
 }

@@ -89,6 +89,7 @@ void ebb_writer_abort(ebb_writer **w);
 ebb_status ebb_file_append(ebb_context *ctx, const char *path, const char *text);
 ebb_status ebb_directory_make(ebb_context *ctx, const char *path);   /* parents too; exists: fine */
 bool ebb_file_exists(const char *path);
+bool ebb_is_directory(const char *path);         /* look.c */
 const char *ebb_environment(const char *name);   /* NULL: not set (look.c) */
 /* Names in a directory, sorted by bytes, folders with "/" at the end; one block: ebb_free(names). */
 ebb_status ebb_directory_list(ebb_context *ctx, const char *path, char ***names, int32_t *count);   /* look.c */
@@ -121,7 +122,7 @@ typedef enum ebb_stream {
     EBB_STREAM_SAMPLE_START, EBB_STREAM_SAMPLE_STEP, EBB_STREAM_SPEED, EBB_STREAM_TEST,
     EBB_STREAM_AUGMENT, EBB_STREAM_DATA, EBB_STREAM_PROBE, EBB_STREAM_DEQUANTIZE,
     EBB_STREAM_NLL_DEQUANTIZE, EBB_STREAM_NLL_PROBE, EBB_STREAM_NLL_NOISE, EBB_STREAM_NLL_TIME,
-    EBB_STREAM_LAW, EBB_STREAM_EVAL, EBB_STREAM_MEASURE, EBB_STREAM_MASK
+    EBB_STREAM_LAW, EBB_STREAM_EVAL, EBB_STREAM_MEASURE, EBB_STREAM_MASK, EBB_STREAM_INK
 } ebb_stream;
 /* Word i of the Philox4x32-10 stream at `at`. */
 uint32_t ebb_rng_word(const ebb_rng_at *at, uint32_t i);

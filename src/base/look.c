@@ -19,12 +19,17 @@ typedef struct names {
     int32_t count, start_capacity;
 } names;
 
+bool ebb_is_directory(const char *path)
+{
+    ebb_os_stat st;
+    return ebb_os_table.stat(path, &st) == 0 && st.directory;
+}
+
 static bool is_folder(const char *path, const char *name)
 {
     char full[4096];
-    ebb_os_stat st;
     int n = snprintf(full, sizeof full, "%s/%s", path, name);
-    return n > 0 && (size_t)n < sizeof full && ebb_os_table.stat(full, &st) == 0 && st.directory;
+    return n > 0 && (size_t)n < sizeof full && ebb_is_directory(full);
 }
 
 static ebb_status keep_name(ebb_context *ctx, names *list, const char *name, bool folder)

@@ -1,6 +1,7 @@
 /* dataset.c: opens a data set by kind, checks its labels, hands out pictures.
  *
- * A byte b becomes b/127.5 - 1; padding is black (-1) on all sides, as nearly equal as it goes.
+ * A byte b becomes b/127.5 - 1; padding is black (-1) on all sides, as nearly equal as it goes. Pictures that are larger by a
+ * whole factor k are averaged over k x k pixels, where that is asked for.
  */
 #include <string.h>
 
@@ -37,10 +38,12 @@ ebb_status ebb_dataset_shape(ebb_context *ctx, const ebb_dataset_options *option
         return ebb_fail(ctx, EBB_E_SHAPE,
                         "%s: %lld pictures of %lldx%lldx%lld are more than this version reads", options->path,
                         (long long)n, (long long)h, (long long)w, (long long)c);
-    if (height < h || width < w)
+    bool whole = h >= height && h % height == 0 && h / height * width == w;
+    if ((height < h || width < w) && !(options->average && whole))
         return ebb_fail(ctx, EBB_E_SHAPE,
                         "%s: pictures are %lldx%lld, larger than data.size=%lld,%lld: pictures are padded, "
-                        "never cut; set a size of at least theirs",
+                        "never cut; set a size of at least theirs, or data.larger=average and a size that is theirs over a whole "
+                        "number",
                         options->path, (long long)h, (long long)w, (long long)height, (long long)width);
     if (options->channels > 0 && options->channels != c)
         return ebb_fail(ctx, EBB_E_SHAPE, "%s: pictures have %lld channel(s), but data.channels=%d",
@@ -59,8 +62,30 @@ ebb_status ebb_dataset_shape(ebb_context *ctx, const ebb_dataset_options *option
     return EBB_OK;
 }
 
+/* Means of k x k pixels; bytes are rounded to the nearest. */
+static void place_means(ebb_dataset *data, int64_t i, int64_t k, const void *source)
+{
+    int64_t c = data->channels, row = data->width * c;
+    for (int64_t d = 0; d < data->numbers; d++) {
+        int64_t y = d / row, x = d % row / c;
+        double sum = 0;
+        for (int64_t r = 0; r < k * k; r++) {
+            int64_t from = ((y * k + r / k) * data->width * k + x * k + r % k) * c + d % c;
+            sum += data->bytes ? ((const uint8_t *)source)[from] : (double)((const float *)source)[from];
+        }
+        if (data->bytes)
+            data->bytes[i * data->numbers + d] = (uint8_t)(sum / (double)(k * k) + 0.5);
+        else
+            data->values[i * data->numbers + d] = (float)(sum / (double)(k * k));
+    }
+}
+
 void ebb_dataset_place(ebb_dataset *data, int64_t i, int64_t h, int64_t w, const void *source)
 {
+    if (h > data->height) {
+        place_means(data, i, h / data->height, source);
+        return;
+    }
     size_t item = data->bytes ? 1 : sizeof(float), pixel = (size_t)data->channels * item;
     size_t row = (size_t)data->width * pixel;
     char *base = data->bytes ? (char *)data->bytes : (char *)data->values;
@@ -88,15 +113,28 @@ static ebb_status check_labels(ebb_context *ctx, const ebb_dataset_options *opti
     return EBB_OK;
 }
 
+static ebb_status paint(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *data)
+{
+    if ((data->channels != 1 && data->channels != 3) || (options->channels > 0 && options->channels != 3))
+        return ebb_fail(ctx, EBB_E_SHAPE, "%s: data.colour makes pictures of 1 channel ones of 3: these have %d, and data.channels=%d",
+                        options->path, data->channels, options->channels);
+    return ebb_dataset_paint(ctx, options->seed, data);
+}
+
 ebb_status ebb_dataset_open(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *out)
 {
     *out = (ebb_dataset){0};
     for (size_t i = 0; i < sizeof MAKERS / sizeof MAKERS[0]; i++) {
         if (strcmp(options->kind, MAKERS[i].kind) != 0)
             continue;
-        ebb_status status = MAKERS[i].make(ctx, options, out);
+        ebb_dataset_options grey = *options;
+        if (options->ink)
+            grey.channels = 0;
+        ebb_status status = MAKERS[i].make(ctx, &grey, out);
         if (status == EBB_OK)
             status = check_labels(ctx, options, out);
+        if (status == EBB_OK && options->ink)
+            status = paint(ctx, options, out);
         if (status != EBB_OK)
             ebb_dataset_free(out);
         return status;

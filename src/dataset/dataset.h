@@ -16,7 +16,9 @@ typedef struct ebb_dataset_options {
     int channels;                /* 0: as the data */
     int classes;                 /* labels must be below; 0: labels are not needed */
     int64_t limit;               /* the first pictures only; 0: all (synthetic, ring: 1024) */
-    uint64_t seed;               /* synthetic, ring */
+    uint64_t seed;               /* synthetic, ring, ink */
+    bool ink;                    /* grey pictures become coloured ones (ink.c); others stay as they are */
+    bool average;                /* pictures k times as large as height x width become means of k x k pixels */
 } ebb_dataset_options;
 
 typedef struct ebb_dataset {
@@ -49,9 +51,25 @@ ebb_status ebb_dataset_ring(ebb_context *ctx, const ebb_dataset_options *options
 ebb_status ebb_dataset_shape(ebb_context *ctx, const ebb_dataset_options *options, int64_t n, int64_t h,
                              int64_t w,
                              int64_t c, bool bytes, ebb_dataset *out);
-/* Puts a picture (h,w,channels) into the middle of picture i. source: bytes or floats. */
+/* Puts a picture (h,w,channels) into the middle of picture i; a larger one, which ebb_dataset_shape allowed, as means of its
+ * pixels. source: bytes or floats. */
 void ebb_dataset_place(ebb_dataset *data, int64_t i, int64_t h, int64_t w, const void *source);
+/* Grey pictures in the inks of a seed; others stay as they are (ink.c). */
+ebb_status ebb_dataset_paint(ebb_context *ctx, uint64_t seed, ebb_dataset *data);
+/* The saturated colour of picture i, its largest number 1. */
+void ebb_ink(uint64_t seed, int64_t i, double rgb[3]);
 int64_t ebb_dataset_limit(const ebb_dataset_options *options, int64_t n);
+
+/* ---- looking at a folder of PNG files (folder.c) ------------------------------------------ */
+typedef struct ebb_folder_class { char *name; int64_t pictures; } ebb_folder_class;
+typedef struct ebb_folder {
+    ebb_folder_class *class;     /* in the order of their labels */
+    int32_t classes;             /* 0: no subfolders, so no labels */
+    int64_t pictures;
+    char *first;                 /* path of the first picture */
+} ebb_folder;
+ebb_status ebb_folder_look(ebb_context *ctx, const char *path, ebb_folder *out);
+void ebb_folder_free(ebb_folder *folder);
 
 /* ---- order (order.c) -------------------------------------------------------------------- */
 typedef struct ebb_order {

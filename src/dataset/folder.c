@@ -15,7 +15,8 @@ typedef struct entry {
 typedef struct listing {
     entry *at;
     int32_t count, capacity;
-    bool labelled;
+    ebb_folder_class *class; /* none: no labels */
+    int32_t classes, room;
 } listing;
 
 static bool is_png(const char *name)
@@ -58,12 +59,17 @@ static ebb_status add_class(ebb_context *ctx, const char *folder, const char *na
                             listing *list)
 {
     char path[4096], **names;
-    int32_t count;
+    int32_t count, before = list->count;
     EBB_TRY(join(ctx, folder, name, path, sizeof path));
     path[strlen(path) - 1] = 0; /* the slash of the listing */
+    EBB_TRY(ebb_grow(ctx, (void **)&list->class, &list->room, label + 1, sizeof *list->class));
+    list->class[label] = (ebb_folder_class){0};
+    list->classes = label + 1;
+    EBB_TRY(ebb_strdup(ctx, &list->class[label].name, strrchr(path, '/') + 1));
     EBB_TRY(ebb_directory_list(ctx, path, &names, &count));
     ebb_status status = add_pictures(ctx, path, names, count, label, list);
     ebb_free(names);
+    list->class[label].pictures = list->count - before;
     return status;
 }
 
@@ -78,14 +84,13 @@ static ebb_status list_one(ebb_context *ctx, const char *path, listing *list)
 static ebb_status list_pictures(ebb_context *ctx, const char *folder, listing *list)
 {
     char **names;
-    int32_t count, classes = 0;
+    int32_t count;
     EBB_TRY(ebb_directory_list(ctx, folder, &names, &count));
     ebb_status status = EBB_OK;
     for (int32_t i = 0; status == EBB_OK && i < count; i++)
         if (is_folder(names[i]))
-            status = add_class(ctx, folder, names[i], classes++, list);
-    list->labelled = classes > 0;
-    if (status == EBB_OK && classes == 0)
+            status = add_class(ctx, folder, names[i], list->classes, list);
+    if (status == EBB_OK && list->classes == 0)
         status = add_pictures(ctx, folder, names, count, 0, list);
     ebb_free(names);
     if (status == EBB_OK && list->count == 0)
@@ -125,12 +130,22 @@ static ebb_status load_all(ebb_context *ctx, const ebb_dataset_options *options,
     EBB_TRY(load_picture(ctx, options, list, 0, &first, out));
     for (int64_t i = 1; i < out->n; i++)
         EBB_TRY(load_picture(ctx, options, list, i, &first, out));
-    if (!list->labelled)
+    if (list->classes == 0)
         return EBB_OK;
     EBB_TRY(ebb_alloc(ctx, (void **)&out->labels, (size_t)out->n, sizeof *out->labels, "labels"));
     for (int64_t i = 0; i < out->n; i++)
         out->labels[i] = list->at[i].label;
     return EBB_OK;
+}
+
+static void free_listing(listing *list)
+{
+    for (int32_t i = 0; i < list->count; i++)
+        ebb_free(list->at[i].path);
+    for (int32_t k = 0; k < list->classes; k++)
+        ebb_free(list->class[k].name);
+    ebb_free(list->at);
+    ebb_free(list->class);
 }
 
 ebb_status ebb_dataset_png(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *out)
@@ -139,8 +154,32 @@ ebb_status ebb_dataset_png(ebb_context *ctx, const ebb_dataset_options *options,
     ebb_status status = is_png(options->path) ? list_one(ctx, options->path, &list) : list_pictures(ctx, options->path, &list);
     if (status == EBB_OK)
         status = load_all(ctx, options, &list, out);
-    for (int32_t i = 0; i < list.count; i++)
-        ebb_free(list.at[i].path);
-    ebb_free(list.at);
+    free_listing(&list);
     return status;
+}
+
+/* ---- looking ---------------------------------------------------------------------------- */
+
+ebb_status ebb_folder_look(ebb_context *ctx, const char *path, ebb_folder *out)
+{
+    listing list = {0};
+    *out = (ebb_folder){0};
+    ebb_status status = list_pictures(ctx, path, &list);
+    if (status == EBB_OK) {
+        *out = (ebb_folder){list.class, list.classes, list.count, list.at[0].path};
+        list.class = NULL;
+        list.classes = 0;
+        list.at[0].path = NULL;
+    }
+    free_listing(&list);
+    return status;
+}
+
+void ebb_folder_free(ebb_folder *folder)
+{
+    for (int32_t k = 0; k < folder->classes; k++)
+        ebb_free(folder->class[k].name);
+    ebb_free(folder->class);
+    ebb_free(folder->first);
+    *folder = (ebb_folder){0};
 }

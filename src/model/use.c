@@ -148,6 +148,9 @@ ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
     if (r->data_size.count > 2)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "data.size has %d numbers: give height,width or one number",
                         r->data_size.count);
+    bool points = strcmp(r->data_kind, "ring") == 0 || strcmp(r->data_kind, "target") == 0;
+    if (points && strcmp(r->data_colour, "as-is") != 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "data.colour=%s is of pictures: data.kind=%s makes points", r->data_colour, r->data_kind);
     EBB_TRY(check_shard(ctx, r));
     EBB_TRY(check_levels(ctx, r));
     EBB_TRY(check_schedule(ctx, r));
@@ -315,6 +318,8 @@ ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *r, ebb_dataset
         .classes = (int)r->net_classes,
         .limit = r->data_limit,
         .seed = (uint64_t)r->train_seed,
+        .ink = strcmp(r->data_colour, "hue") == 0,
+        .average = strcmp(r->data_larger, "average") == 0,
     };
     return ebb_dataset_open(ctx, &options, out);
 }

@@ -22,16 +22,6 @@ static ebb_status set_text(ebb_context *ctx, char *to, const char *text, const c
     return EBB_OK;
 }
 
-static bool is_folder(ebb_context *ctx, const char *path)
-{
-    char **names;
-    int32_t count;
-    bool folder = ebb_directory_list(ctx, path, &names, &count) == EBB_OK;
-    if (folder)
-        ebb_free(names);
-    return folder;
-}
-
 /* The model's recipe with these data instead of its own. */
 static ebb_status redirect(ebb_context *ctx, const ebb_data_choice *c, ebb_recipe *r)
 {
@@ -39,7 +29,7 @@ static ebb_status redirect(ebb_context *ctx, const ebb_data_choice *c, ebb_recip
     EBB_TRY(set_text(ctx, r->data_path, c->path, "data"));
     EBB_TRY(set_text(ctx, r->data_labels, c->labels != NULL ? c->labels : "", "labels"));
     EBB_TRY(ebb_dataset_find(ctx, r->data_path, r->directory, path, sizeof path));
-    bool npy = ends_with(path, ".npy"), png = ends_with(path, ".png"), folder = !npy && !png && is_folder(ctx, path);
+    bool npy = ends_with(path, ".npy"), png = ends_with(path, ".png"), folder = !npy && !png && ebb_is_directory(path);
     strcpy(r->data_kind, folder || png ? "png" : npy ? "npy" : "idx");
     if (r->net_classes > 0 && !folder && c->labels == NULL)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: this model is conditional: give the file of labels, or ask for no classes",

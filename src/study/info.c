@@ -108,6 +108,28 @@ static ebb_status png_info(ebb_context *ctx, const char *path, char **json)
     return ebb_report_text(ctx, info, json);
 }
 
+/* A data set of PNG files: its classes by name, and the shape of the first picture. */
+static ebb_status folder_info(ebb_context *ctx, const char *path, char **json)
+{
+    ebb_folder folder;
+    ebb_image first;
+    EBB_TRY(ebb_folder_look(ctx, path, &folder));
+    ebb_status status = ebb_png_read(ctx, folder.first, &first);
+    json_t *info = json_pack("{s:s, s:s, s:I, s:i, s:i, s:i}", "kind", "folder", "path", path, "pictures", (json_int_t)folder.pictures,
+                             "height", first.height, "width", first.width, "channels", first.channels);
+    json_t *classes = json_array();
+    for (int32_t k = 0; k < folder.classes; k++)
+        json_array_append_new(classes, json_pack("{s:i, s:s, s:I}", "class", k, "name", folder.class[k].name, "pictures",
+                                                 (json_int_t)folder.class[k].pictures));
+    json_object_set_new(info, "classes", classes);
+    ebb_image_free(&first);
+    ebb_folder_free(&folder);
+    if (status == EBB_OK)
+        return ebb_report_text(ctx, info, json);
+    json_decref(info);
+    return status;
+}
+
 static json_t *tensors_json(const ebb_safetensors *st, int64_t *numbers)
 {
     json_t *list = json_array();
@@ -178,6 +200,8 @@ ebb_status ebb_info(ebb_context *ctx, const char *what, char **json)
     *json = NULL;
     if (strcmp(what, "cpu") == 0)
         return cpu_info(ctx, json);
+    if (ebb_is_directory(what))
+        return folder_info(ctx, what, json);
     EBB_TRY(ebb_file_peek(ctx, what, head, sizeof head, &got));
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (got >= formats[i].size && memcmp(head, formats[i].magic, formats[i].size) == 0)
@@ -186,6 +210,6 @@ ebb_status ebb_info(ebb_context *ctx, const char *what, char **json)
         return safetensors_info(ctx, what, json);
     return ebb_fail(ctx, EBB_E_FORMAT,
                     "%s is none of the files that ebb knows: safetensors (model, checkpoint), npy, PNG, "
-                    "IDX or gzip of IDX",
+                    "IDX or gzip of IDX, or a folder of PNG files",
                     what);
 }
