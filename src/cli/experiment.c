@@ -18,6 +18,8 @@ static const struct poptOption options[] = {
 static void more_help(FILE *out)
 {
     cli_help_list(out, "Experiments", ebb_experiment_list);
+    fputs("\nExit code 0: every figure is what it must be (--quick: all could be run); 1: some are not, or data are missing and an\n"
+          "experiment was not run; 3: stopped, and the same command goes on.\n", out);
 }
 
 static int check(const cli_line *line)
