@@ -267,7 +267,7 @@ typedef struct ebb_toy_options {
     const char *const *settings; /* recipe keys "optim.lr=1e-3" of process and training */
     int settings_count;
     const char *sampler;         /* "heun", "edm:churn=40", ...; compare, convergence: a list with + between; restore: such a
-                                    list of methods, ebb_restorer_list; NULL: heun, all, six of them */
+                                    list of methods, ebb_restorer_list; NULL: heun, all, five of them */
     const char *grid;            /* "karras:rho=5", ...; NULL: the sampler's own */
     int steps;                   /* 0: the sampler's own */
     int nfe;                     /* compare: evaluations a sample; 0: 50 */

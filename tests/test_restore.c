@@ -376,7 +376,7 @@ static void test_refuses(void **state)
 {
     (void)state;
     ebb_target law = law_mixture();
-    ebb_process p = law_process(EBB_PROCESS_VP, 0), flow = law_process(EBB_PROCESS_FLOW, 0);
+    ebb_process p = law_process(EBB_PROCESS_VP, 0);
     ebb_operator op = first_number();
     ebb_grid open;
     visits v = {.count = 0};
@@ -416,7 +416,6 @@ static void test_refuses(void **state)
     ebb_grid_free(&open);
     ebb_operator_free(&op);
     ebb_process_free(&p);
-    ebb_process_free(&flow);
     ebb_target_free(&law);
 }
 
