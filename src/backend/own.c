@@ -34,6 +34,7 @@ static const own_row rows[EBB_OP_COUNT] = {
     [EBB_OP_concat] = {.run = ebb_own_concat, .name = "copy", .cut = ebb_own_runs_cut},
     [EBB_OP_up2] = {.run = ebb_own_up2, .name = "up2", .cut = ebb_own_resize_cut},
     [EBB_OP_down2] = {.run = ebb_own_down2, .name = "down2", .cut = ebb_own_resize_cut},
+    [EBB_OP_dropout_mask] = {.only_f32 = true, .run = ebb_own_dropout_mask, .name = "normal"},
     [EBB_OP_gather] = {.only_f32 = true, .run = ebb_own_gather, .name = "copy"},
     [EBB_OP_scatter_add] = {.only_f32 = true, .run = ebb_own_scatter_add, .name = "add"},
     [EBB_OP_matmul] = {.run = ebb_own_matmul, .scratch = ebb_own_matmul_scratch, .name = "gemm",

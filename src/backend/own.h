@@ -47,6 +47,7 @@ void ebb_own_pad(const ebb_executor *e, const ebb_step_args *a);
 void ebb_own_concat(const ebb_executor *e, const ebb_step_args *a);
 void ebb_own_up2(const ebb_executor *e, const ebb_step_args *a);
 void ebb_own_down2(const ebb_executor *e, const ebb_step_args *a);
+void ebb_own_dropout_mask(const ebb_executor *e, const ebb_step_args *a);
 void ebb_own_gather(const ebb_executor *e, const ebb_step_args *a);
 void ebb_own_scatter_add(const ebb_executor *e, const ebb_step_args *a);
 

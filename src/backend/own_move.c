@@ -162,6 +162,24 @@ void ebb_own_down2(const ebb_executor *e, const ebb_step_args *a)
     resize_rows(e, a, &e->task.out_shape[0], e->task.out_type[0] == EBB_BF16 ? down2_bf16 : down2_f32);
 }
 
+/* A number is kept where a normal one is above its threshold. The layer is part of the stream: no two share a counter. */
+void ebb_own_dropout_mask(const ebb_executor *e, const ebb_step_args *a)
+{
+    const ebb_attr *attr = &e->task.attr;
+    int64_t rows = e->task.out_shape[0].dim[0];
+    size_t n = (size_t)(ebb_shape_count(e->task.out_shape[0]) / rows);
+    const uint32_t *key = a->in[0];
+    float *y = a->out[0];
+    for (int64_t i = 0; i < rows; i++, y += n, key += 4) {
+        ebb_rng_at at = {.seed = key[0] | (uint64_t)key[1] << 32, .step = key[2], .sample = key[3],
+                         .stream = EBB_STREAM_DROPOUT | (uint32_t)attr->index << 8};
+        e->kernels->normal_f32(n, y, &at);
+        e->kernels->affine_f32(n, y, y, 1.0f, -attr->beta);
+        e->kernels->step_f32(n, y, y);
+        e->kernels->affine_f32(n, y, y, 1.0f / (1.0f - attr->alpha), 0.0f);
+    }
+}
+
 /* An index outside the table gives NaN: callers check indices, and nothing reads out of bounds. */
 void ebb_own_gather(const ebb_executor *e, const ebb_step_args *a)
 {

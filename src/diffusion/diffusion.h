@@ -29,6 +29,7 @@ typedef struct ebb_network {
     ebb_prediction prediction;
     double sigma_data;           /* edm: standard deviation of the data */
     bool over_sigma;             /* F is the output of the U-Net with Fourier features over sigma/alpha */
+    double dropout;              /* of U-Nets, in loss graphs only: rate; 0: none */
     bool learned_variance;       /* it has twice as many outputs: behind F the v of field.h's variance */
     union { ebb_unet_config unet; ebb_mlp_config mlp; } u;
 } ebb_network;
@@ -96,7 +97,7 @@ ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *pr
 
 /* A loss of one shard of n pictures within a batch of `batch`:
  * inputs  x0 (n,...), noise (n,...), signal (n), sigma (n), t (n) f32: x_t = signal x0 + sigma noise, and the network is
- *         told t; label (n) i32 when the network has classes; probe (n,...) where ebb_loss_probes; exact (n,...), -sigma times
+ *         told t; label (n) i32 when the network has classes; dropout (n,4) i32, keys of ebb_dropout_mask, where it drops; probe (n,...) where ebb_loss_probes; exact (n,...), -sigma times
  *         the true score at x_t, for explicit; and of ebb_loss_scales whichever are needed, (n) each
  * outputs loss = sum of w |.|^2 / (batch*count), and its gradients in all parameters, in order. values: room for nvalues
  *         >= 1 + g->nparams (as it is after the call), one more for objective->each. */

@@ -48,6 +48,17 @@ bool ebb_loss_differentiates(ebb_loss_kind kind)
     return kind == EBB_LOSS_IMPLICIT || kind == EBB_LOSS_IMPLICIT_EXACT || kind == EBB_LOSS_SLICED;
 }
 
+/* F of the network as it learns, with dropout: where it is evaluated there is none. */
+static ebb_value learning(ebb_loss_parts *p, ebb_value t, ebb_value label)
+{
+    ebb_network net = *p->net;
+    if (net.kind == EBB_NET_UNET && net.dropout > 0) {
+        net.u.unet.dropout = (float)net.dropout;
+        net.u.unet.dropout_key = ebb_input(p->g, "dropout", EBB_I32, EBB_SHAPE(p->picture.dim[0], 4));
+    }
+    return ebb_network_outputs(p->g, &net, p->in, t, label, &p->v);
+}
+
 /* The inputs that all have, x_t and the network on it. */
 static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_objective *objective, int64_t n)
 {
@@ -70,7 +81,7 @@ static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_o
     if (objective->loss == EBB_LOSS_DENOISING || objective->loss == EBB_LOSS_BOUND)
         p.target = ebb_loss_target(&p);
     p.in = p.scale == EBB_NONE ? p.xt : ebb_mul(g, p.xt, p.scale);
-    p.f = ebb_network_outputs(g, net, p.in, t, label, &p.v);
+    p.f = learning(&p, t, label);
     return p;
 }
 

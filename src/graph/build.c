@@ -286,6 +286,23 @@ ebb_value ebb_scatter_add(ebb_graph *g, ebb_value index, ebb_value src, int rows
 
 UNARY(stop_gradient)
 
+/* Where the normal law has that much below it, by halving: exact to a float. */
+static double normal_quantile(double share)
+{
+    double low = -40, high = 40;
+    for (int i = 0; i < 200; i++) {
+        double middle = 0.5 * (low + high);
+        *(0.5 * erfc(-middle * 0.70710678118654752440) < share ? &low : &high) = middle;
+    }
+    return low;
+}
+
+ebb_value ebb_dropout_mask(ebb_graph *g, ebb_value key, ebb_shape shape, float rate, int layer)
+{
+    return ebb_graph_add(g, (ebb_node){ .op = EBB_OP_dropout_mask, .shape = shape, .nin = 1, .in = { key },
+                                        .attr = { .alpha = rate, .beta = (float)normal_quantile(rate), .index = layer } });
+}
+
 ebb_value ebb_part(ebb_graph *g, ebb_value x, int index)
 {
     return ebb_graph_add(g, (ebb_node){ .op = EBB_OP_part, .nin = 1, .in = { x }, .attr.index = index });

@@ -46,7 +46,8 @@ typedef enum ebb_layout {
 /* What a node needs beside its inputs; each operation reads only its own members. */
 typedef struct ebb_attr {
     float alpha, beta;           /* affine: alpha*x + beta; constant: alpha; softmax: alpha (scale);
-                                    attention: alpha (scale); group_norm: alpha (eps); param: alpha (init scale) */
+                                    attention: alpha (scale); group_norm: alpha (eps); param: alpha (init scale);
+                                    dropout_mask: alpha (rate), beta (a normal number is below it that often) */
     int32_t axis;                /* slice, pad, concat */
     int64_t begin, end;          /* slice: [begin, end); pad: zeros before, after */
     int32_t perm[EBB_RANK_MAX];  /* transpose: output axis i is input axis perm[i] */
@@ -55,7 +56,7 @@ typedef struct ebb_attr {
     int64_t h, w;                /* conv: output size; conv_dx: input size; attention: h, keys */
     int32_t groups;              /* group_norm */
     int32_t rows;                /* scatter_add: rows of the result */
-    int32_t index;               /* part: which; input, param: number; pointwise: program */
+    int32_t index;               /* part: which; input, param: number; pointwise: program; dropout_mask: layer */
     uint8_t ta, tb;              /* matmul */
     uint8_t silu;                /* norm, norm_vjp */
     uint8_t method;              /* conv trio: ebb_method of backend.h, set by the planner */
@@ -192,6 +193,10 @@ ebb_value ebb_attention(ebb_graph *g, ebb_value q, ebb_value k, ebb_value v, flo
 ebb_value ebb_gather(ebb_graph *g, ebb_value table, ebb_value index);
 ebb_value ebb_scatter_add(ebb_graph *g, ebb_value index, ebb_value src, int rows);
 ebb_value ebb_stop_gradient(ebb_graph *g, ebb_value x);
+/* 0 with probability `rate`, else 1/(1-rate), to be multiplied with (Srivastava et al. 2014): key (N,4) i32 holds, a row,
+ * both halves of the seed (low first), the step and the sample; shape (N,...). Each row is a function of its key and of the
+ * number of the layer alone, so that it is the same wherever and however often it is computed. Nothing flows back. */
+ebb_value ebb_dropout_mask(ebb_graph *g, ebb_value key, ebb_shape shape, float rate, int layer);
 
 /* Adjoints with kernels of their own.
  * group_norm_vjp(x, gamma, beta, dy): the value is dx; part 1 dgamma (C), part 2 dbeta (C), summed

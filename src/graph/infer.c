@@ -337,6 +337,17 @@ static bool infer_attention_vjp(ebb_graph *g, ebb_node *n)
     return true;
 }
 
+static bool infer_dropout_mask(ebb_graph *g, ebb_node *n)
+{
+    if (!needs_rank(g, n, 0, 2))
+        return false;
+    if (n->shape.rank < 1 || in(g, n, 0)->dim[0] != n->shape.dim[0] || in(g, n, 0)->dim[1] != 4)
+        return REJECT("there must be four numbers of key for each row");
+    if (!(n->attr.alpha > 0 && n->attr.alpha < 1) || n->attr.index < 0 || n->attr.index >= 1 << 24)
+        return REJECT("a rate between 0 and 1 is needed, and a layer from 0 to 2^24 - 1");
+    return true;
+}
+
 static bool infer_gather(ebb_graph *g, ebb_node *n)
 {
     if (!needs_rank(g, n, 0, 2) || !needs_rank(g, n, 1, 1))
@@ -384,7 +395,7 @@ static bool (*const infer_rule[EBB_OP_COUNT])(ebb_graph *, ebb_node *) = {
 
 static bool is_index(ebb_op op, int i)
 {
-    return (op == EBB_OP_gather && i == 1) || (op == EBB_OP_scatter_add && i == 0);
+    return (op == EBB_OP_gather && i == 1) || (op == EBB_OP_scatter_add && i == 0) || op == EBB_OP_dropout_mask;
 }
 
 bool ebb_infer(ebb_graph *g, ebb_node *n)

@@ -75,6 +75,7 @@ static void put_attributes(text *t, const ebb_node *n, int rank)
     case EBB_OP_attention:
     case EBB_OP_attention_vjp:
     case EBB_OP_attention_vjp_kept: put(t, " scale %g", (double)a->alpha); break;
+    case EBB_OP_dropout_mask: put(t, " rate %g layer %d", (double)a->alpha, (int)a->index); break;
     case EBB_OP_part: put(t, " %d", (int)a->index); break;
     default: break; /* nothing beside the inputs and the shape */
     }

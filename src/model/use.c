@@ -80,6 +80,8 @@ static void settle_unet(const ebb_recipe *r, ebb_unet_config *c)
 
 static ebb_status check_levels(ebb_context *ctx, const ebb_recipe *r)
 {
+    if (!is_unet(r) && r->net_dropout > 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.dropout=%g is of U-Nets: net.kind=mlp has none", r->net_dropout);
     if (!is_unet(r))
         return EBB_OK;
     EBB_TRY(check_shape_of_unet(ctx, r));
@@ -255,6 +257,7 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
     /* A network of the score of a process that leaves the picture as it is, so that sigma/alpha is sigma. */
     bool exploding = strcmp(r->process_kind, "ve") == 0 || strcmp(r->process_kind, "smld") == 0 || strcmp(r->process_kind, "edm") == 0;
     out->over_sigma = exploding && is_fourier(r) && out->prediction == EBB_PREDICT_SCORE;
+    out->dropout = r->net_dropout;
     out->learned_variance = strcmp(r->net_variance, "learned") == 0;
     return EBB_OK;
 }

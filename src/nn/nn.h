@@ -87,6 +87,8 @@ typedef struct ebb_unet_config {
     ebb_pyramid pyramid;
     bool pyramid_concat;                   /* skip: beside the level's result, not added to it */
     ebb_pyramid output;                    /* of the levels going up */
+    float dropout;                         /* while it learns: rate at which residual blocks drop what conv2 reads */
+    ebb_value dropout_key;                 /* dropout > 0: (N,4), of ebb_dropout_mask */
     float fourier;                         /* > 0: t comes as the log of a noise level, and its features are Fourier's of
                                               that scale; 0: positions */
 } ebb_unet_config;

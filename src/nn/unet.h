@@ -11,6 +11,7 @@ typedef struct ebb_unet {
     ebb_value temb;              /* (N, 4 base), silu already taken */
     ebb_value *skip;             /* stack of the results of the way down */
     int32_t held, capacity;
+    int dropouts;                /* layers so far */
     ebb_value picture;           /* EBB_PYRAMID_*: what of the picture goes down beside the levels */
     ebb_value sum;               /* what the levels going up have said so far, or EBB_NONE */
 } ebb_unet;
@@ -23,7 +24,7 @@ ebb_value ebb_unet_norm(const ebb_unet *u, const char *name, ebb_value x);
 /* Halved or doubled without weights, by means or by the filter. */
 ebb_value ebb_unet_resized(const ebb_unet *u, ebb_value x, ebb_resize size);
 /* (N,H,W,C) -> (N,H,W,out), or half or double the size. */
-ebb_value ebb_unet_residual(const ebb_unet *u, ebb_value x, int64_t out, ebb_resize size);
+ebb_value ebb_unet_residual(ebb_unet *u, ebb_value x, int64_t out, ebb_resize size);
 ebb_value ebb_unet_attention(const ebb_unet *u, ebb_value x);
 
 /* ---- pyramids (unet_pyramid.c) ------------------------------------------------------------------------- */

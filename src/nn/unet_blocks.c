@@ -5,7 +5,8 @@
  *               norm1 x + Linear temb) (Brock et al. 2019, BigGAN, fig. 15; Song et al. 2021, app. H)
  *   attention   x + Out softmax(Q K' / sqrt(C)) V, over the T = H W places of a picture, one head
  *
- * each divided by sqrt 2 where the network says so, which keeps variances as they are. The last layer of each starts at zero.
+ *
+ * While the network learns, residual blocks may drop some of what conv2 reads (Srivastava et al. 2014). Each is divided by sqrt 2 where the network says so, which keeps variances as they are. The last layer of each starts at zero.
  */
 #include "nn/unet.h"
 
@@ -41,7 +42,15 @@ static ebb_value joined(const ebb_unet *u, ebb_value x, ebb_value h)
     return u->c->rescale ? ebb_scale(u->g, sum, (float)sqrt(0.5)) : sum;
 }
 
-ebb_value ebb_unet_residual(const ebb_unet *u, ebb_value x, int64_t out, ebb_resize size)
+/* h with some numbers left out, while the network learns. */
+static ebb_value dropped(ebb_unet *u, ebb_value h)
+{
+    if (h == EBB_NONE || !(u->c->dropout > 0))
+        return h;
+    return ebb_mul(u->g, h, ebb_dropout_mask(u->g, u->c->dropout_key, ebb_graph_shape(u->g, h), u->c->dropout, u->dropouts++));
+}
+
+ebb_value ebb_unet_residual(ebb_unet *u, ebb_value x, int64_t out, ebb_resize size)
 {
     ebb_graph *g = u->g;
     ebb_shape s = ebb_graph_shape(g, x);
@@ -50,7 +59,7 @@ ebb_value ebb_unet_residual(const ebb_unet *u, ebb_value x, int64_t out, ebb_res
     h = ebb_nn_conv(g, "conv1", h, out, 3, 1, 1.0f);
     ebb_value shift = ebb_nn_linear(g, "time_emb_proj", u->temb, out, 1.0f);
     h = ebb_add(g, h, ebb_reshape(g, shift, EBB_SHAPE(s.dim[0], 1, 1, out)));
-    h = ebb_silu(g, ebb_unet_norm(u, "norm2", h));
+    h = dropped(u, ebb_silu(g, ebb_unet_norm(u, "norm2", h)));
     h = ebb_nn_conv(g, "conv2", h, out, 3, 1, 0.0f);
     x = ebb_unet_resized(u, x, size);
     if (s.dim[3] != out || size != EBB_SIZE_KEEP)

@@ -114,6 +114,7 @@ static bool is_cheap(const ebb_again *a, ebb_value v)
     switch (a->ir->node[v].op) {
     case EBB_OP_pointwise:
     case EBB_OP_constant:
+    case EBB_OP_dropout_mask:
     case EBB_OP_norm:
     case EBB_OP_group_norm:
     case EBB_OP_transpose:

@@ -1,7 +1,7 @@
 /* batch.c: what a training step shows the loss: pictures, noise, times, directions.
  *
  * Whatever is random in step n about picture i of the batch (which picture, timestep, noise, dropped label, mirroring,
- * probe, grey levels) is a function of (seed, n, i).
+ * probe, grey levels, what is dropped) is a function of (seed, n, i).
  *
  * likelihood: density proportional to g^2/sigma^2, which is |d log(sigma^2/alpha^2)/dt| for every process: uniform in
  * log(alpha/sigma). Weights are divided by it, so that the objective stays that of uniform times and loses only variance.
@@ -154,6 +154,13 @@ static void fill_probe(const ebb_learner *l, int64_t i, float *v)
         v[d] = ebb_rng_word(&at, (uint32_t)(d / 32)) >> (d % 32) & 1 ? 1.0f : -1.0f;
 }
 
+static void fill_dropout_key(const ebb_learner *l, int64_t i, int32_t key[4])
+{
+    uint64_t seed = (uint64_t)l->recipe->train_seed;
+    uint32_t words[4] = {(uint32_t)seed, (uint32_t)(seed >> 32), (uint32_t)l->step, (uint32_t)i};
+    memcpy(key, words, sizeof words);
+}
+
 /* -sigma times the true score at the x_t that the graph will have. */
 static void fill_exact(const ebb_learner *l, const ebb_shard_inputs *in, int64_t k)
 {
@@ -184,6 +191,8 @@ static void fill_one(const ebb_learner *l, const ebb_shard_inputs *in, int64_t i
     fill_scales(l, in, t, k);
     if (in->label != NULL)
         in->label[k] = draw_label(l, i);
+    if (in->dropout != NULL)
+        fill_dropout_key(l, i, in->dropout + 4 * k);
     if (in->probe != NULL)
         fill_probe(l, i, in->probe + k * numbers);
     if (in->exact != NULL)

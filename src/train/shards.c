@@ -185,6 +185,7 @@ static ebb_shard_inputs inputs_of(ebb_shards *s, int worker, int64_t shard)
         .sigma = ebb_plan_input(plan, worker, "sigma"),
         .t = ebb_plan_input(plan, worker, "t"),
         .label = ebb_plan_input(plan, worker, "label"),
+        .dropout = ebb_plan_input(plan, worker, "dropout"),
         .probe = ebb_plan_input(plan, worker, "probe"),
         .exact = ebb_plan_input(plan, worker, "exact"),
         .in = ebb_plan_input(plan, worker, "in"),

@@ -18,6 +18,7 @@ typedef struct ebb_shard_inputs {
     float *signal, *sigma, *t;   /* (n) */
     /* NULL where the loss has no such input (ebb_loss_build). */
     int32_t *label;              /* (n) */
+    int32_t *dropout;            /* (n, 4), keys of ebb_dropout_mask */
     float *probe, *exact;        /* (n, numbers) */
     float *in, *target_noise, *target_x0, *eps_x, *eps_f, *weight;   /* (n) */
     float *log_low, *log_high, *mean_f, *decoded;

@@ -442,6 +442,24 @@ static void eval_group_norm_vjp(const oracle_cell *c)
         }
 }
 
+/* The normal numbers are those of the specification's kernel; what is made of them is said again here. */
+static void eval_dropout_mask(const oracle_cell *c)
+{
+    int64_t rows = c->n->shape.dim[0], count = c->count / rows;
+    double rate = (double)c->n->attr.alpha;
+    float *normal = malloc((size_t)count * sizeof *normal);
+    for (int64_t i = 0; i < rows; i++) {
+        const double *key = c->x[0] + 4 * i;
+        ebb_rng_at at = {.seed = (uint32_t)(int64_t)key[0] | (uint64_t)(uint32_t)(int64_t)key[1] << 32,
+                         .step = (uint32_t)(int64_t)key[2], .sample = (uint32_t)(int64_t)key[3],
+                         .stream = EBB_STREAM_DROPOUT | (uint32_t)c->n->attr.index << 8};
+        ebb_kernels_get(EBB_ISA_C)->normal_f32((size_t)count, normal, &at);
+        for (int64_t k = 0; k < count; k++)
+            c->y[0][i * count + k] = normal[k] > c->n->attr.beta ? 1 / (1 - rate) : 0;
+    }
+    free(normal);
+}
+
 static void eval_gather(const oracle_cell *c)
 {
     int64_t width = c->s[0].dim[1];

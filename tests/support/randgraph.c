@@ -415,6 +415,18 @@ static ebb_value make_softmax_vjp(maker *r, item a)
     return sized(r, 2 * a.size, ebb_softmax_vjp(r->g, ebb_softmax(r->g, y.v, 1), a.v, scale));
 }
 
+static ebb_value make_dropout_mask(maker *r, item a)
+{
+    ebb_shape s = shape(r, a);
+    if (s.rank == 0)
+        return EBB_NONE;
+    char name[32];
+    snprintf(name, sizeof name, "key%d", r->g->ninputs);
+    ebb_value key = ebb_input(r->g, name, EBB_I32, EBB_SHAPE(s.dim[0], 4));
+    ebb_value mask = ebb_dropout_mask(r->g, key, s, 0.1f * (float)between(r, 1, 5), (int)between(r, 0, 9));
+    return sized(r, 2 * a.size, ebb_mul(r->g, a.v, mask));
+}
+
 static ebb_value make_gather(maker *r, item a)
 {
     if (shape(r, a).rank != 2)
