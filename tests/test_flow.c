@@ -12,15 +12,8 @@
 #include <cmocka.h>
 
 #include "diffusion/flow.h"
+#include "support/one_context.h"
 #include "support/walks.h"
-
-static ebb_context *ctx;
-
-static void ok(ebb_status status)
-{
-    if (status != EBB_OK)
-        fail_msg("%s", ebb_message(ctx));
-}
 
 enum { DIM = 2, ROWS = 16 };
 
@@ -32,15 +25,6 @@ static ebb_target mixture(void)
     ebb_target t;
     ok(ebb_target_create(ctx, 3, DIM, weight, mean[0], cov[0][0], NULL, &t));
     return t;
-}
-
-static ebb_process process_of(ebb_process_kind kind)
-{
-    ebb_process wanted = {.kind = kind}, p;
-    if (kind == EBB_PROCESS_DDPM)
-        ok(ebb_schedule_create(ctx, EBB_SCHEDULE_LINEAR, 1000, 1e-4, 0.02, &wanted.chain));
-    ok(ebb_process_create(ctx, &wanted, &p));
-    return p;
 }
 
 static double *memory(size_t doubles)
@@ -136,7 +120,7 @@ static void test_orders(void **state)
     };
     double exact[ROWS * DIM];
     ebb_target t = mixture();
-    ebb_process p = process_of(EBB_PROCESS_VP);
+    ebb_process p = usual_process(EBB_PROCESS_VP);
     walk_start(ctx, &p, 3, NULL, ROWS, DIM, exact);
     solve(&p, &t, ROWS, 1e-13, 1, 0.02, exact);
     for (size_t i = 0; i < sizeof races / sizeof races[0]; i++) {
@@ -160,7 +144,7 @@ static void test_orders_of_flow(void **state)
     static const way ways[] = {{1, true}, {0.999, false}};
     double exact[ROWS * DIM];
     ebb_target t = mixture();
-    ebb_process p = process_of(EBB_PROCESS_FLOW);
+    ebb_process p = usual_process(EBB_PROCESS_FLOW);
     for (int k = 0; k < 2; k++) {
         walk_start(ctx, &p, 3, NULL, ROWS, DIM, exact);
         solve(&p, &t, ROWS, 1e-13, ways[k].start, 0.02, exact);
@@ -187,7 +171,7 @@ static void test_tolerance(void **state)
                                              EBB_PROCESS_DDPM};
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
         double exact[ROWS * DIM], x[ROWS * DIM];
-        ebb_process p = process_of(kinds[kind]);
+        ebb_process p = usual_process(kinds[kind]);
         ebb_level level[2] = {ebb_process_level(&p, p.end), ebb_process_level(&p, 0.02 * p.end)};
         ebb_grid g = {.steps = 1, .level = level};
         walk_start(ctx, &p, 3, NULL, ROWS, DIM, exact);
@@ -222,7 +206,7 @@ static void nan_predict(void *self, const double *x, const ebb_level *at, double
 static void test_gives_up(void **state)
 {
     (void)state;
-    ebb_process p = process_of(EBB_PROCESS_VP);
+    ebb_process p = usual_process(EBB_PROCESS_VP);
     ebb_field field = {.n = 1, .count = 1, .predict = nan_predict};
     ebb_level level[2] = {ebb_process_level(&p, 1), ebb_process_level(&p, 0.5)};
     ebb_grid g = {.steps = 1, .level = level};
@@ -247,7 +231,7 @@ static void test_round_trip(void **state)
     ebb_target t = mixture();
     for (int kind = 0; kind < EBB_PROCESS_COUNT; kind++) {
         double x[ROWS * DIM], back[ROWS * DIM], *work = memory(ebb_flow_work(ROWS, DIM));
-        ebb_process p = process_of((ebb_process_kind)kind);
+        ebb_process p = usual_process((ebb_process_kind)kind);
         ebb_target_field self = {.all = &t, .n = ROWS};
         ebb_field field = ebb_field_of_target(&self);
         ebb_flow flow = {.process = &p, .field = &field, .rtol = 1e-5, .atol = 1e-6};
@@ -280,7 +264,7 @@ static void test_marginals(void **state)
     double mean[DIM], cov[DIM * DIM], *x = memory(MANY * DIM), *noise = memory(MANY * DIM);
     ebb_target_moments(&t, mean, cov);
     for (int kind = EBB_PROCESS_VP; kind <= EBB_PROCESS_SUBVP; kind++) {
-        ebb_process p = process_of((ebb_process_kind)kind);
+        ebb_process p = usual_process((ebb_process_kind)kind);
         ebb_level first = ebb_process_level(&p, at[0]);
         ebb_target_sample(&t, 21, 0, MANY, x, NULL);
         walk_start(ctx, &p, 23, NULL, MANY, DIM, noise);
@@ -311,19 +295,6 @@ static void test_marginals(void **state)
     ebb_free(x);
     ebb_free(noise);
     ebb_target_free(&t);
-}
-
-static int make_context(void **state)
-{
-    (void)state;
-    return ebb_context_create(NULL, &ctx) == EBB_OK ? 0 : -1;
-}
-
-static int free_context(void **state)
-{
-    (void)state;
-    ebb_context_free(ctx);
-    return 0;
 }
 
 int main(void)

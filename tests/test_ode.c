@@ -9,8 +9,7 @@
 #include <cmocka.h>
 
 #include "diffusion/ode.h"
-
-static ebb_context *ctx;
+#include "support/one_context.h"
 
 enum { ROWS = 4, COUNT = 2 };
 
@@ -203,19 +202,6 @@ static void test_errors(void **state)
     o.to = 1;
     o.count = 0;
     expect(solve(&o, y), EBB_E_ARGUMENT, "rows");
-}
-
-static int make_context(void **state)
-{
-    (void)state;
-    return ebb_context_create(NULL, &ctx) == EBB_OK ? 0 : -1;
-}
-
-static int free_context(void **state)
-{
-    (void)state;
-    ebb_context_free(ctx);
-    return 0;
 }
 
 int main(void)

@@ -11,15 +11,8 @@
 
 #include <cmocka.h>
 
+#include "support/one_context.h"
 #include "support/walks.h"
-
-static ebb_context *ctx;
-
-static void ok(ebb_status status)
-{
-    if (status != EBB_OK)
-        fail_msg("%s", ebb_message(ctx));
-}
 
 /* ---- what is walked over -------------------------------------------------------------------------------------- */
 
@@ -36,15 +29,6 @@ static ebb_target normal_data(int dim, double variance)
     }
     ok(ebb_target_create(ctx, 1, dim, &weight, mean, cov, NULL, &t));
     return t;
-}
-
-static ebb_process process_of(ebb_process_kind kind)
-{
-    ebb_process wanted = {.kind = kind}, p;
-    if (kind == EBB_PROCESS_DDPM)
-        ok(ebb_schedule_create(ctx, EBB_SCHEDULE_LINEAR, 1000, 1e-4, 0.02, &wanted.chain));
-    ok(ebb_process_create(ctx, &wanted, &p));
-    return p;
 }
 
 static ebb_grid usual_grid(const ebb_sampler *s, const ebb_process *p, int steps)
@@ -105,7 +89,7 @@ static void test_batches(void **state)
     ebb_target_field self = {.all = &t, .n = N};
     ebb_field field = ebb_field_of_target(&self);
     for (int kind = 0; kind < EBB_PROCESS_COUNT; kind++) {
-        ebb_process p = process_of((ebb_process_kind)kind);
+        ebb_process p = usual_process((ebb_process_kind)kind);
         for (int which = 0; ebb_sampler_at(which) != NULL; which++) {
             const ebb_sampler *s = ebb_sampler_at(which);
             ebb_grid g = usual_grid(s, &p, 9);
@@ -153,7 +137,7 @@ static void test_law(void **state)
     static double x[ROWS * D];
     static const char *const names[] = {"ddpm", "ddpm-large", "ddim"};
     ebb_target t = normal_data(D, 0.36);
-    ebb_process p = process_of(EBB_PROCESS_DDPM);
+    ebb_process p = usual_process(EBB_PROCESS_DDPM);
     for (int which = 0; which < 3; which++) {
         double mean = 0, var = 1;
         ebb_grid g = usual_grid(ebb_sampler_find(names[which]), &p, STEPS);
@@ -223,7 +207,7 @@ static void test_every_process(void **state)
     ebb_target_field self = {.all = &t, .n = ROWS};
     ebb_field field = ebb_field_of_target(&self);
     for (int kind = 0; kind < EBB_PROCESS_COUNT; kind++) {
-        ebb_process p = process_of((ebb_process_kind)kind);
+        ebb_process p = usual_process((ebb_process_kind)kind);
         for (int which = 0; ebb_sampler_at(which) != NULL; which++) {
             const ebb_sampler *s = ebb_sampler_at(which);
             int steps = s->default_steps < STEPS_MAX ? s->default_steps : STEPS_MAX;
@@ -265,7 +249,7 @@ static void test_clip(void **state)
     double eps[4] = {-5, 5, 0, NAN};
     ebb_level level[2] = {{0, 0.1, sqrt(0.99)}, {0, 1, 0}};
     ebb_grid g = {.steps = 1, .level = level};
-    ebb_process p = process_of(EBB_PROCESS_VP);
+    ebb_process p = usual_process(EBB_PROCESS_VP);
     ebb_field field = {.n = 1, .count = 4, .predict = broken_predict, .self = eps};
     for (int clip = 0; clip < 2; clip++) {
         double x[4] = {0, 0, 0.05, 0};
@@ -293,7 +277,7 @@ static void test_stop(void **state)
     ebb_target t = normal_data(DIM, 0.36);
     ebb_target_field self = {.all = &t, .n = 1};
     ebb_field field = ebb_field_of_target(&self);
-    ebb_process p = process_of(EBB_PROCESS_VP);
+    ebb_process p = usual_process(EBB_PROCESS_VP);
     for (int which = 0; ebb_sampler_at(which) != NULL; which++) {
         const ebb_sampler *s = ebb_sampler_at(which);
         ebb_grid g = usual_grid(s, &p, 9);
@@ -408,19 +392,6 @@ static void test_grid_texts(void **state)
     refused_grid("uniform:rho=3", EBB_E_USAGE, "grid uniform takes no 'rho'; it takes t_start,t_end,clean,alpha_to_first");
     refused_grid("karras:counts=3", EBB_E_USAGE, "grid karras takes no 'counts'");
     refused_grid("leading:offset=1.5", EBB_E_ARGUMENT, "whole number");
-}
-
-static int make_context(void **state)
-{
-    (void)state;
-    return ebb_context_create(NULL, &ctx) == EBB_OK ? 0 : -1;
-}
-
-static int free_context(void **state)
-{
-    (void)state;
-    ebb_context_free(ctx);
-    return 0;
 }
 
 int main(void)

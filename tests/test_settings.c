@@ -12,24 +12,8 @@
 
 #include <cmocka.h>
 
+#include "support/one_context.h"
 #include "support/walks.h"
-
-static ebb_context *ctx;
-
-static void ok(ebb_status status)
-{
-    if (status != EBB_OK)
-        fail_msg("%s", ebb_message(ctx));
-}
-
-static ebb_process process_of(ebb_process_kind kind)
-{
-    ebb_process wanted = {.kind = kind}, p;
-    if (kind == EBB_PROCESS_DDPM)
-        ok(ebb_schedule_create(ctx, EBB_SCHEDULE_LINEAR, 1000, 1e-4, 0.02, &wanted.chain));
-    ok(ebb_process_create(ctx, &wanted, &p));
-    return p;
-}
 
 /* Every name of a list is one that is known. */
 static void check_names(const char *who, const char *list, bool (*known)(const char *name))
@@ -86,7 +70,7 @@ static void make_bench(bench *b)
 {
     static const double weight[] = {0.4, 0.6}, mean[] = {-1, 0.3, 0.8, -0.2}, cov[] = {0.3, 0.1, 0.1, 0.2, 0.2, 0, 0, 0.5};
     for (int i = 0; i < PROCESSES; i++)
-        b->process[i] = process_of(kinds[i]);
+        b->process[i] = usual_process(kinds[i]);
     ok(ebb_target_create(ctx, 2, DIM, weight, mean, cov, NULL, &b->law));
     b->self = (ebb_target_field){.all = &b->law, .n = ROWS};
     b->field = (ebb_field){.n = ROWS, .count = DIM, .predict = predict, .score = score, .log_density = log_density,
@@ -294,7 +278,7 @@ static bool grid_cares(const ebb_grid_kind *kind, int which)
     bool differs = false;
     int made = 0;
     for (int i = 0; i < EBB_PROCESS_COUNT; i++) {
-        ebb_process p = process_of((ebb_process_kind)i);
+        ebb_process p = usual_process((ebb_process_kind)i);
         for (int clean = 0; clean < 2; clean++) {
             ebb_grid_options usual = {.steps = STEPS, .sections = {3, 4}, .section_count = 2, .clean = clean != 0};
             differs = cares_beside(kind, which, &p, &usual, &made) || differs;
@@ -356,19 +340,6 @@ static void test_grid_options(void **state)
         for (int which = 0; which < OPTIONS; which++)
             check_option(ebb_grid_at(i), which);
     }
-}
-
-static int make_context(void **state)
-{
-    (void)state;
-    return ebb_context_create(NULL, &ctx) == EBB_OK ? 0 : -1;
-}
-
-static int free_context(void **state)
-{
-    (void)state;
-    ebb_context_free(ctx);
-    return 0;
 }
 
 int main(void)

@@ -16,15 +16,8 @@
 #include <cmocka.h>
 
 #include "diffusion/fokker_planck.h"
+#include "support/one_context.h"
 #include "support/walks.h"
-
-static ebb_context *ctx;
-
-static void ok(ebb_status status)
-{
-    if (status != EBB_OK)
-        fail_msg("%s", ebb_message(ctx));
-}
 
 static double *room(int64_t count)
 {
@@ -584,19 +577,6 @@ static void test_refusals(void **state)
     ebb_process_free(&vp);
     ebb_process_free(&flow);
     ebb_process_free(&smld);
-}
-
-static int make_context(void **state)
-{
-    (void)state;
-    return ebb_context_create(NULL, &ctx) == EBB_OK ? 0 : -1;
-}
-
-static int free_context(void **state)
-{
-    (void)state;
-    ebb_context_free(ctx);
-    return 0;
 }
 
 int main(void)

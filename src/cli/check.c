@@ -93,11 +93,7 @@ static int check(ebb_context *ctx, const cli_line *line)
     bool equal = json_integer_value(json_object_get(json, "failures")) == 0;
     bool stopped = json_is_true(json_object_get(json, "stopped"));
     cli_progress_end();
-    if (cli_common.json)
-        cli_json_print(json);
-    else
-        show(json);
-    json_decref(json);
+    cli_json_end(json, show);
     return !equal ? CLI_ERROR : stopped ? CLI_INTERRUPTED : CLI_OK;
 }
 

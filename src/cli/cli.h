@@ -76,6 +76,10 @@ ebb_context *cli_context(int *code);
 void cli_warn(const ebb_context *ctx);
 /* Parses and frees what the library returned; NULL with a message when it is not JSON. */
 json_t *cli_json_take(char *text);
+/* The end of a command whose result is JSON, in every way it can end: the message of a failure; the JSON as it is for
+ * programs (--json), or by show for people (NULL: cli_json_show), on rank 0. Frees text or json; returns the exit code. */
+int cli_finish(const ebb_context *ctx, ebb_status status, char *text, void (*show)(json_t *));
+int cli_json_end(json_t *json, void (*show)(json_t *));
 /* For --help: name and help of each entry of a list of the library. */
 void cli_help_list(FILE *out, const char *title, ebb_status (*list)(ebb_context *, char **));
 /* One line of JSON on stdout. */

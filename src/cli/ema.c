@@ -21,19 +21,9 @@ static int check(const cli_line *line)
 
 static int make(ebb_context *ctx, const cli_line *line)
 {
-    char *text;
+    char *text = NULL;
     ebb_status status = ebb_ema_make(ctx, line->rest[0], given.width, given.step, given.out, &text);
-    if (status != EBB_OK)
-        return cli_fail_context(ctx, status);
-    json_t *json = cli_json_take(text);
-    if (!json)
-        return CLI_ERROR;
-    if (cli_common.json)
-        cli_json_print(json);
-    else
-        cli_json_show(json, 0);
-    json_decref(json);
-    return CLI_OK;
+    return cli_finish(ctx, status, text, NULL);
 }
 
 static int run(const cli_command *self, int argc, const char **argv)

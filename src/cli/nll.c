@@ -160,12 +160,7 @@ static int measure(ebb_context *ctx, ebb_model *model, ebb_nll_options *o)
     if (!json)
         return CLI_ERROR;
     json_object_set_new(json, "seconds", json_real(cli_seconds() - w.start));
-    if (cli_common.json)
-        cli_json_print(json);
-    else
-        show(json);
-    json_decref(json);
-    return CLI_OK;
+    return cli_json_end(json, show);
 }
 
 static int nll(ebb_context *ctx, const cli_line *line)

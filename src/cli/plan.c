@@ -67,7 +67,7 @@ static json_t *in_megabytes(const json_t *list)
 }
 
 /* Who holds what, the sum, and the worst moment of a worker's arena. */
-static void show_memory(const json_t *report)
+static void show_memory(json_t *report)
 {
     const json_t *peak = json_object_get(report, "peak");
     json_t *parts = in_megabytes(json_object_get(report, "parts"));
@@ -93,22 +93,10 @@ static int plan(ebb_context *ctx, const cli_line *line)
     ebb_recipe *recipe = cli_recipe_read(ctx, line, NULL, &code);
     if (!recipe)
         return code;
-    char *text;
+    char *text = NULL;
     ebb_status status = (given.memory ? ebb_memory_report : ebb_plan_report)(ctx, recipe, given.eval, &text);
-    json_t *json = status == EBB_OK ? cli_json_take(text) : NULL;
-    if (status != EBB_OK)
-        code = cli_fail_context(ctx, status);
-    else if (!json)
-        code = CLI_ERROR;
-    else if (cli_common.json)
-        cli_json_print(json);
-    else if (given.memory)
-        show_memory(json);
-    else
-        show(json);
-    json_decref(json);
     ebb_recipe_free(recipe);
-    return code;
+    return cli_finish(ctx, status, text, given.memory ? show_memory : show);
 }
 
 static int run(const cli_command *self, int argc, const char **argv)

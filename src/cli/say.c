@@ -71,6 +71,25 @@ json_t *cli_json_take(char *text)
     return json;
 }
 
+int cli_json_end(json_t *json, void (*show)(json_t *))
+{
+    if (!json)
+        return CLI_ERROR;
+    if (cli_common.json)
+        cli_json_print(json);
+    else if (cli_speaks() && show)
+        show(json);
+    else if (cli_speaks())
+        cli_json_show(json, 0);
+    json_decref(json);
+    return CLI_OK;
+}
+
+int cli_finish(const ebb_context *ctx, ebb_status status, char *text, void (*show)(json_t *))
+{
+    return status == EBB_OK ? cli_json_end(cli_json_take(text), show) : cli_fail_context(ctx, status);
+}
+
 void cli_json_print(const json_t *json)
 {
     if (!cli_speaks())

@@ -78,20 +78,10 @@ static int speed(ebb_context *ctx, const cli_line *line)
                            .batch = given.batch,
                            .seconds = given.seconds,
                            .profile = given.profile};
-    char *text;
+    char *text = NULL;
     ebb_status status = ebb_speed(ctx, recipe, &o, &text);
-    json_t *json = status == EBB_OK ? cli_json_take(text) : NULL;
-    if (status != EBB_OK)
-        code = cli_fail_context(ctx, status);
-    else if (!json)
-        code = CLI_ERROR;
-    else if (cli_common.json)
-        cli_json_print(json);
-    else if (cli_speaks())
-        show(json);
-    json_decref(json);
     ebb_recipe_free(recipe);
-    return code;
+    return cli_finish(ctx, status, text, show);
 }
 
 static int run(const cli_command *self, int argc, const char **argv)

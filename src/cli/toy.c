@@ -219,7 +219,7 @@ static void show_restored(const json_t *json)
     show_rows("Errors of samples given the measurement (last row: of true ones)", json_object_get(json, "rows"));
 }
 
-static void show(const json_t *json)
+static void show(json_t *json)
 {
     printf("%s: %s score, process %s\n", json_string_value(json_object_get(json, "target")),
            json_string_value(json_object_get(json, "score")), json_string_value(json_object_get(json, "process")));
@@ -265,38 +265,20 @@ static int read_numbers(ebb_toy_options *o)
 
 static int list_laws(ebb_context *ctx)
 {
-    char *text;
+    char *text = NULL;
     ebb_status status = ebb_target_list(ctx, &text);
-    json_t *json = status == EBB_OK ? cli_json_take(text) : NULL;
-    if (!json)
-        return status == EBB_OK ? CLI_ERROR : cli_fail_context(ctx, status);
-    if (cli_common.json)
-        cli_json_print(json);
-    else
-        cli_table(json, 0);
-    json_decref(json);
-    return CLI_OK;
+    return cli_finish(ctx, status, text, NULL);
 }
 
 static int run_job(ebb_context *ctx, const ebb_toy_options *o)
 {
-    char *text;
+    char *text = NULL;
     cli_stop_catch();
     ebb_status status = ebb_toy(ctx, o, &text);
     cli_progress_end();
     if (cli_stopped() && status != EBB_OK)
         return cli_fail("stopped"), CLI_INTERRUPTED;
-    if (status != EBB_OK)
-        return cli_fail_context(ctx, status);
-    json_t *json = cli_json_take(text);
-    if (!json)
-        return CLI_ERROR;
-    if (cli_common.json)
-        cli_json_print(json);
-    else
-        show(json);
-    json_decref(json);
-    return CLI_OK;
+    return cli_finish(ctx, status, text, show);
 }
 
 static int toy(ebb_context *ctx, const cli_line *line)
