@@ -39,6 +39,16 @@ expect 0 restore $model first.png --mask first.png -n 1 --class 3 -o m.npy
 expect 0 restore $model first.png --given --task denoise --sigma 0.3 -o d.png --json; is_json; prints '"given":true'
 grep -q psnr out && fail "a PSNR without a truth"
 
+# Colours of a grey picture: only a model of three channels has them.
+cat >colours.json <<JSON
+{"data": {"kind": "synthetic", "size": 8, "channels": 3, "limit": 50}, "process": {"steps": 20}, "sample": {"steps": 10},
+ "net": {"kind": "unet", "base": 8, "mult": [1, 2], "blocks": 1, "groups": 4}, "train": {"steps": 3, "batch": 8, "shard": 4}}
+JSON
+expect 0 train colours.json -o colours
+expect 0 sample colours/model.safetensors -n 2 -o truth.npy
+expect 0 restore colours/model.safetensors truth.npy --task colorize --pictures 2 --method dps -n 2 -o colours.png
+prints '64 of 192 numbers measured (colorize)'
+
 expect 2 restore; says 'which model'
 expect 2 restore $model; says 'which picture'
 expect 2 restore $model a b -o x.png; says 'one too many'
