@@ -148,7 +148,8 @@ typedef struct ebb_sample_options {
     /* What is left as ebb_sample_defaults() has it (NULL, 0, NaN) is as the model's recipe says. */
     const char *sampler;         /* "ddim", "edm:churn=40", ...: ebb_sampler_list */
     int steps;                   /* network evaluations without guidance */
-    double guidance;             /* Ho & Salimans' w: eps = (1+w)*eps_c - w*eps_u; 0: conditional */
+    double guidance;             /* Ho & Salimans' w: eps = (1+w)*eps_c - w*eps_u; 0: conditional, -1: unconditional, -2: away from
+                                    the class; others' conventions: ebb_guidance_parse */
     double eta;                  /* 0 deterministic .. 1 ancestral; the sampler's own: ddim 0, euler-ancestral 1, ...; of
                                     samplers that take it: else EBB_E_USAGE */
     /* Called after each finished network evaluation from one thread at a time; non-zero stops. */
@@ -157,12 +158,33 @@ typedef struct ebb_sample_options {
     const char *precision;       /* of activations: "f32", "bf16"; NULL: as the model was trained */
     const char *grid;            /* levels that the sampler walks through, as "karras:rho=7"; NULL: the recipe's, "": the
                                     sampler's own */
+    /* ---- more guidance */
+    double guidance_low, guidance_high;  /* guidance acts where low < sigma/alpha <= high (Kynkaanniemi et al. 2024), elsewhere the
+                                    model is as at 0; high 0: no bound */
+    ebb_model *guide;            /* what guidance leads away from: a weaker model of the same process, with the class if it knows
+                                    classes (Karras et al. 2024): eps = (1+w)*eps - w*eps_guide, no class needed; NULL: the model
+                                    without its class */
+    /* grad log p(y | x_t) in x of whatever y the caller wants (Song et al. 2021, eq. 14), which is added to the score: n rows of
+     * one level x_t = alpha x_0 + sigma eps, numbers of row i at [i*numbers]; sample: which pictures they are (first + i of the
+     * job); x0: E[x_0|x_t] by model and guidance; gradient: to be filled. Called from many threads at once: it must not write what
+     * another call reads, and its gradient of a row must depend on nothing but that row, or pictures depend on the batch. Non-zero
+     * stops with EBB_E_ARGUMENT. NULL: none */
+    int (*condition)(void *user, int64_t n, const int64_t *sample, const double *x, double alpha, double sigma, const double *x0,
+                     double *gradient);
+    void *condition_user;
+    int64_t *evaluations;        /* written, unless NULL: of all networks together for a picture, the most of any */
 } ebb_sample_options;
 #define EBB_LABEL_NONE (-1)
 #define EBB_LABEL_ALL (-2)
 EBB_API ebb_sample_options ebb_sample_defaults(void);
 /* pixels: (n, height, width, channels) floats in [-1, 1], clipped. */
 EBB_API ebb_status ebb_sample(ebb_context *ctx, ebb_model *model, const ebb_sample_options *options, float *pixels);
+/* "1.5" (w), "scale:2.5", "isachenko:2.5", ...: as w. EBB_E_USAGE: an unknown convention, no number. */
+EBB_API ebb_status ebb_guidance_parse(ebb_context *ctx, const char *text, double *w);
+/* The conventions: {name, help, scale, offset}: w = scale value + offset. */
+EBB_API ebb_status ebb_guidance_list(ebb_context *ctx, char **json);
+/* How the gradient of a classifier acts: {name, help}. */
+EBB_API ebb_status ebb_guide_form_list(ebb_context *ctx, char **json);
 /* JSON array of {name, help, default_steps, evaluations (a step; 0: adaptive), grid, chain_grid (usual ones), takes (names
  * of the settings it can be told; others are EBB_E_USAGE)}. */
 EBB_API ebb_status ebb_sampler_list(ebb_context *ctx, char **json);
@@ -285,6 +307,9 @@ typedef struct ebb_toy_options {
     const char *task;            /* restore: what is measured of a point, "inpaint" (the first half of its numbers), "super-resolution"
                                     (their mean), "denoise"; NULL: inpaint, on a line denoise */
     double sigma;                /* restore: standard deviation of the measurement's noise */
+    double guidance_low, guidance_high;  /* where guidance acts, as ebb_sample_options has it */
+    double classifier_scale;     /* of the exact grad log p(class | x_t), beside guidance (-1 leaves the classifier alone); 0: none */
+    const char *classifier_form; /* "epsilon", "mean": ebb_guide_form_list; NULL: epsilon */
 } ebb_toy_options;
 /* target NULL, label EBB_LABEL_NONE, all else zero. */
 EBB_API ebb_toy_options ebb_toy_defaults(void);

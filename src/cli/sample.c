@@ -10,11 +10,11 @@
 #include "cli/cli.h"
 
 static struct {
-    char *out, *class, *sampler, *grid, *seed, *precision;
+    char *out, *class, *sampler, *grid, *seed, *precision, *guidance, *interval, *guide;
     long long n, first;
     int steps, columns;
-    double guidance, eta;
-} given = {.guidance = NAN, .eta = NAN};   /* NaN: not given */
+    double eta;
+} given = {.eta = NAN};   /* NaN: not given */
 
 static const struct poptOption options[] = {
     {"out", 'o', POPT_ARG_STRING, &given.out, 0, "a grid (.png), or uint8 (N,H,W,C) (.npy)", "FILE"},
@@ -24,10 +24,9 @@ static const struct poptOption options[] = {
     {"grid", 0, POPT_ARG_STRING, &given.grid, 0, "levels that it walks through, see below: KIND[:key=value,...]", "G"},
     {"steps", 0, POPT_ARG_INT, &given.steps, 0, "steps of the sampler (default: the model's, or the sampler's own)",
      "N"},
-    {"guidance", 0, POPT_ARG_DOUBLE, &given.guidance, 0,
-     "weight w: eps = (1+w) eps_class - w eps_all (Ho & Salimans; default: the model's). w = gamma where the score is "
-     "-gamma s + (1+gamma) s_class; 1+w = gamma where it is (1-gamma) s + gamma s_class, and = guidance_scale of diffusers",
-     "W"},
+    CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval),
+    {"guide-model", 0, POPT_ARG_STRING, &given.guide, 0,
+     "guidance leads away from this weaker model, not from the model without its class (Karras et al. 2024)", "FILE"},
     {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "noise of samplers that take it, see below: 0 none to 1 ancestral (default: the model's, or the sampler's own)", "E"},
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise (default 0)", "K"},
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "of activations: f32 or bf16 (default: as trained)", "P"},
@@ -39,6 +38,7 @@ static const struct poptOption options[] = {
 
 static void more_help(FILE *out)
 {
+    cli_help_list(out, CLI_GUIDANCE_HELP, ebb_guidance_list);
     cli_help_list(out, "Samplers (default: the model's) [settings that they take]", ebb_sampler_list);
     cli_help_list(out, "Settings, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
     cli_help_list(out, "Grids, as in --grid karras:rho=5 (default: the sampler's own) [options that they take]", ebb_grid_list);
@@ -56,8 +56,8 @@ static int check(const cli_line *line)
         return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
     if (given.n < 0 || given.n > INT_MAX || given.first < 0 || given.steps < 0 || given.columns < 0)
         return cli_fail_usage("-n, --first, --steps and --columns take numbers from 0 to 2147483647");
-    if (isinf(given.guidance) || isinf(given.eta))
-        return cli_fail_usage("--guidance and --eta take finite numbers");
+    if (isinf(given.eta))
+        return cli_fail_usage("--eta takes a finite number");
     return cli_check_folder(given.out);
 }
 
@@ -133,23 +133,25 @@ static ebb_status write_pictures(ebb_context *ctx, const ebb_sample_options *o, 
     return write_grid(ctx, o, s, bytes, columns);
 }
 
-static void report_end(const ebb_sample_options *o, const ebb_model_shape *s, double seconds)
+/* nfe: evaluations of networks for a picture. */
+static void report_end(const ebb_sample_options *o, const ebb_model_shape *s, int64_t nfe, double seconds)
 {
     if (cli_common.json) {
         json_t *json =
-            json_pack("{s:s, s:[I,i,i,i], s:s?, s:I, s:f, s:f}", "file", given.out, "shape", (json_int_t)o->n,
+            json_pack("{s:s, s:[I,i,i,i], s:s?, s:I, s:I, s:f, s:f}", "file", given.out, "shape", (json_int_t)o->n,
                       s->height, s->width, s->channels, "sampler", o->sampler, "first", (json_int_t)o->first,
-                      "seconds", seconds, "images_per_second", (double)o->n / seconds);
+                      "nfe", (json_int_t)nfe, "seconds", seconds, "images_per_second", (double)o->n / seconds);
         cli_json_print(json);
         json_decref(json);
     } else {
-        printf("%s: %lld pictures in %.1f s\n", given.out, (long long)o->n, seconds);
+        printf("%s: %lld pictures of %lld evaluations in %.1f s\n", given.out, (long long)o->n, (long long)nfe, seconds);
     }
 }
 
 static int draw(ebb_context *ctx, ebb_model *model, const ebb_model_shape *s, ebb_sample_options *o)
 {
     int code = read_options(s, o), columns = 0;
+    int64_t nfe = 0;
     if (code == CLI_OK && cli_ends_with(given.out, ".png") && (columns = grid_columns(o, s->classes)) == 0)
         code = CLI_USAGE;
     if (code != CLI_OK)
@@ -160,6 +162,7 @@ static int draw(ebb_context *ctx, ebb_model *model, const ebb_model_shape *s, eb
     double start = cli_seconds();
     o->progress = on_progress;
     o->user = &start;
+    o->evaluations = &nfe;
     cli_stop_catch();
     if (!pixels || !bytes) {
         code = cli_fail("no memory for %lld pictures: draw them in parts, with --first", (long long)o->n);
@@ -174,11 +177,28 @@ static int draw(ebb_context *ctx, ebb_model *model, const ebb_model_shape *s, eb
         else if (status != EBB_OK)
             code = cli_fail_context(ctx, status);
         else
-            report_end(o, s, cli_seconds() - start);
+            report_end(o, s, nfe, cli_seconds() - start);
     }
     free(bytes);
     free(pixels);
     return code;
+}
+
+static int read_guidance(ebb_context *ctx, ebb_sample_options *o)
+{
+    int code = given.guidance ? cli_guidance_read(ctx, given.guidance, &o->guidance) : CLI_OK;
+    if (code == CLI_OK && given.interval)
+        code = cli_interval_read(given.interval, &o->guidance_low, &o->guidance_high);
+    return code;
+}
+
+/* The model, and those that lead it. */
+static int load(ebb_context *ctx, const char *path, ebb_sample_options *o, ebb_model **model)
+{
+    ebb_status status = ebb_model_load(ctx, path, model);
+    if (status == EBB_OK && given.guide)
+        status = ebb_model_load(ctx, given.guide, &o->guide);
+    return status == EBB_OK ? CLI_OK : cli_fail_context(ctx, status);
 }
 
 static int sample(ebb_context *ctx, const cli_line *line)
@@ -186,9 +206,6 @@ static int sample(ebb_context *ctx, const cli_line *line)
     ebb_sample_options o = ebb_sample_defaults();
     ebb_model_shape shape = {.size = sizeof shape};
     ebb_model *model = NULL;
-    ebb_status status = ebb_model_load(ctx, line->rest[0], &model);
-    if (status == EBB_OK)
-        status = ebb_model_describe(model, &shape);
     if (given.sampler)
         o.sampler = given.sampler;
     if (given.grid)
@@ -196,9 +213,13 @@ static int sample(ebb_context *ctx, const cli_line *line)
     o.first = given.first;
     o.precision = given.precision;
     o.steps = given.steps;
-    o.guidance = given.guidance;
     o.eta = given.eta;
-    int code = status == EBB_OK ? draw(ctx, model, &shape, &o) : cli_fail_context(ctx, status);
+    int code = read_guidance(ctx, &o);
+    if (code == CLI_OK)
+        code = load(ctx, line->rest[0], &o, &model);
+    if (code == CLI_OK && ebb_model_describe(model, &shape) == EBB_OK)
+        code = draw(ctx, model, &shape, &o);
+    ebb_model_free(o.guide);
     ebb_model_free(model);
     return code;
 }
@@ -215,7 +236,8 @@ const cli_command cli_sample = {
     .examples =
         "  ebb sample runs/digits/model.safetensors --class all -n 80 -o digits.png\n"
         "  ebb sample runs/digits/model.safetensors -n 1000 --sampler ddim --steps 50 -o digits.npy\n"
-        "  ebb sample runs/digits/model.safetensors --sampler dpmpp-2m --steps 20 -o digits.png\n",
+        "  ebb sample runs/digits/model.safetensors --sampler dpmpp-2m --steps 20 -o digits.png\n"
+        "  ebb sample runs/digits/model.safetensors --class 7 --guidance scale:3 --guidance-interval 0.3,5 -o sevens.png\n",
     .run = run,
     .more_help = more_help,
 };

@@ -9,10 +9,10 @@
 #include "cli/cli.h"
 
 static struct {
-    char *score, *model, *save, *process, *sampler, *grid, *class, *seed, *out;
+    char *score, *model, *save, *process, *sampler, *grid, *class, *seed, *out, *guidance, *interval, *form;
     long long n;
     int steps, nfe, resamples, compare, convergence, panels, restore, list;
-    double guidance, sigma;
+    double scale, sigma;
     char *task;
 } given;
 
@@ -27,8 +27,10 @@ static const struct poptOption options[] = {
     {"steps", 0, POPT_ARG_INT, &given.steps, 0, "steps of the sampler (default: its own)", "N"},
     {"number", 'n', POPT_ARG_LONGLONG, &given.n, 0, "samples (default 10000; --compare 4000)", "N"},
     {"class", 0, POPT_ARG_STRING, &given.class, 0, "sample this class", "K"},
-    {"guidance", 0, POPT_ARG_DOUBLE, &given.guidance, 0,
-     "weight w: score = (1+w) score_class - w score_all (Ho & Salimans; default 0)", "W"},
+    CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval),
+    {"classifier-scale", 0, POPT_ARG_DOUBLE, &given.scale, 0,
+     "led by scale times the exact grad log p(class | x_t), from the score of all unless --guidance says otherwise", "S"},
+    {"classifier-form", 0, POPT_ARG_STRING, &given.form, 0, "how that acts, see below (default epsilon)", "F"},
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the samples (default 0)", "K"},
     {"resamples", 0, POPT_ARG_INT, &given.resamples, 0, "of the intervals of distances (default 40; -1: no intervals)", "B"},
     {"out", 'o', POPT_ARG_STRING, &given.out, 0, "a picture (.png), or the samples, f64 (N,dim) (.npy)", "FILE"},
@@ -46,6 +48,8 @@ static const struct poptOption options[] = {
 static void more_help(FILE *out)
 {
     cli_help_list(out, "Laws, as in ebb toy ring:modes=6,sd=0.05 (--list: with their options)", ebb_target_list);
+    cli_help_list(out, CLI_GUIDANCE_HELP " (default 0)", ebb_guidance_list);
+    cli_help_list(out, "Forms of classifier guidance", ebb_guide_form_list);
     cli_help_list(out, "Distances", ebb_distance_list);
     cli_help_list(out, "Samplers", ebb_sampler_list);
     cli_help_list(out, "Settings, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
@@ -78,8 +82,10 @@ static int check(const cli_line *line)
         return cli_fail_usage("-n, --steps and --nfe take numbers from 0");
     if (given.out && !cli_ends_with(given.out, ".png") && !cli_ends_with(given.out, ".npy"))
         return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
-    if (!isfinite(given.guidance))
-        return cli_fail_usage("--guidance takes a finite number");
+    if (!isfinite(given.scale))
+        return cli_fail_usage("--classifier-scale takes a finite number");
+    if (given.form && given.scale == 0)
+        return cli_fail_usage("--classifier-form says how --classifier-scale acts: give both");
     int code = given.out ? cli_check_folder(given.out) : CLI_OK;
     return code == CLI_OK && given.save ? cli_check_folder(given.save) : code;
 }
@@ -263,6 +269,16 @@ static int read_numbers(ebb_toy_options *o)
     return CLI_OK;
 }
 
+/* A classifier leads from the score of all, where nothing else is said. */
+static int read_guidance(ebb_context *ctx, ebb_toy_options *o)
+{
+    o->guidance = given.scale != 0 ? -1 : 0;
+    o->classifier_scale = given.scale;
+    o->classifier_form = given.form;
+    int code = given.guidance ? cli_guidance_read(ctx, given.guidance, &o->guidance) : CLI_OK;
+    return code == CLI_OK && given.interval ? cli_interval_read(given.interval, &o->guidance_low, &o->guidance_high) : code;
+}
+
 static int list_laws(ebb_context *ctx)
 {
     char *text = NULL;
@@ -288,6 +304,8 @@ static int toy(ebb_context *ctx, const cli_line *line)
     int code = read_numbers(&o);
     if (given.list)
         return list_laws(ctx);
+    if (code == CLI_OK)
+        code = read_guidance(ctx, &o);
     if (code != CLI_OK)
         return code;
     o.target = line->rest[0];
@@ -305,7 +323,6 @@ static int toy(ebb_context *ctx, const cli_line *line)
     o.n = given.n;
     o.task = given.task;
     o.sigma = given.sigma;
-    o.guidance = given.guidance;
     o.resamples = given.resamples;
     o.picture = given.out && cli_ends_with(given.out, ".png") ? given.out : NULL;
     o.samples = given.out && !o.picture ? given.out : NULL;
@@ -327,6 +344,7 @@ const cli_command cli_toy = {
                 "  ebb toy ring:modes=6 --sampler euler-maruyama --steps 200 -o ring.png\n"
                 "  ebb toy moons --score train train.steps=2000 --save moons.safetensors -o moons.png\n"
                 "  ebb toy digits-1d --class 7 --guidance -0.5 --sampler euler-maruyama -o digits.png\n"
+                "  ebb toy digits-1d --class 7 --classifier-scale 2 --classifier-form mean --sampler ddpm\n"
                 "  ebb toy mixture --compare --nfe 20 --sampler heun+dpmpp-2m+unipc+ddim\n"
                 "  ebb toy mixture --convergence -o orders.png\n"
                 "  ebb toy mixture --restore --sigma 0.1 -o restored.png\n"

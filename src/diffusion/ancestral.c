@@ -3,9 +3,10 @@
  * With a = alpha_t/alpha_s and v = sigma_t^2 - a^2 sigma_s^2, the variance that the process adds from s to t,
  *   q(x_s | x_t, x_0) = N(a sigma_s^2/sigma_t^2 x_t + alpha_s v/sigma_t^2 x_0, v sigma_s^2/sigma_t^2)
  * (Kingma et al. 2021, eq. 25; for DDPM Ho et al. 2020, eq. 7). The ancestral sampler puts the network's estimate in
- * x_0's place and takes this variance, or v; DDIM keeps alpha_s x_0 + (the rest of sigma_s) eps and adds eta times
+ * x_0's place and takes this variance, or v (a gradient may move its mean: guide.h); DDIM keeps alpha_s x_0 + (the rest of sigma_s) eps and adds eta times
  * its root (Song et al. 2021, eq. 12).
  */
+#include "diffusion/guide.h"
 #include "diffusion/stochastic.h"
 
 #include <math.h>
@@ -33,6 +34,7 @@ int ebb_sample_ancestral(ebb_walk *w)
             return 1;
         for (int64_t i = 0; i < numbers; i++)
             w->x[i] = q.keep_x0 * x0[i] + q.keep_x * w->x[i];
+        ebb_walk_lead(w, variance);
         ebb_walk_keep_mean(w);
         if (s.sigma > 0) {
             ebb_walk_normal(w, z);
@@ -56,8 +58,12 @@ int ebb_sample_learned(ebb_walk *w)
         if (ebb_walk_predict(w, w->x, t, NULL, x0))
             return 1;
         const double *v = w->field->variance(w->field->self);
-        for (int64_t i = 0; i < w->n * w->count; i++)
+        const double *lead = w->field->lead != NULL ? w->field->lead(w->field->self) : NULL;
+        for (int64_t i = 0; i < w->n * w->count; i++) {
             w->x[i] = q.keep_x0 * x0[i] + q.keep_x * w->x[i];
+            if (lead != NULL)    /* the variance of this number: see ebb_walk_lead */
+                w->x[i] += exp(0.5 * ((1 + v[i]) * large + (1 - v[i]) * small)) * lead[i];
+        }
         ebb_walk_keep_mean(w);
         if (s.sigma > 0) {
             ebb_walk_normal(w, z);
@@ -77,6 +83,19 @@ ebb_status ebb_learned_check(ebb_context *ctx, const ebb_walk *w)
         return EBB_OK;
     return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s needs a network that has learned its variances, and this one has not: "
                     "take ddpm or ddpm-large", w->sampler->name);
+}
+
+/* Whose steps are N(mean, variance) with the variance of the posterior or more, so that a gradient of log p(y|x) can move the
+ * mean. Of less noise it would be less guidance: at eta 0 none. */
+ebb_status ebb_lead_check(ebb_context *ctx, const ebb_walk *w)
+{
+    bool ancestral = w->sampler->run == ebb_sample_ancestral || w->sampler->run == ebb_sample_learned ||
+                     (w->sampler->run == ebb_sample_euler_ancestral && ebb_walk_eta(w, 1) == 1);
+    if (ancestral || w->field == NULL || w->field->lead == NULL)
+        return EBB_OK;
+    return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s has no means of steps with the posterior's noise that a gradient could move: "
+                    "take the form %s, or ddpm, ddpm-large, ddpm-learned or euler-ancestral (eta 1)", w->sampler->name,
+                    ebb_guide_form_name(EBB_GUIDE_EPSILON));
 }
 
 int ebb_sample_ddim(ebb_walk *w)

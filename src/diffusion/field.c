@@ -13,3 +13,8 @@ void ebb_field_score(const ebb_field *f, const double *x, const ebb_level *at, d
         for (int64_t d = 0; d < f->count; d++)
             score[i * f->count + d] /= -at[i].sigma;
 }
+
+int ebb_field_evaluations(const ebb_field *f)
+{
+    return f->evaluations != NULL ? f->evaluations(f->self) : 1;
+}

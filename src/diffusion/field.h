@@ -22,6 +22,11 @@ typedef struct ebb_field {
     /* After predict: the network's second output v (n,count), which places log variances between the posterior's and
      * beta: v = -1 posterior, 1 beta (Nichol & Dhariwal 2021, eq. 15); NULL: not learned. */
     const double *(*variance)(void *self);
+    /* After predict: (n,count) by which a step whose noise has some variance moves its mean, mean + variance lead (guide.h);
+     * NULL: none. Only ancestral samplers know such steps. */
+    const double *(*lead)(void *self);
+    /* After predict or score: how many networks, or laws, were asked then; NULL: one. */
+    int (*evaluations)(void *self);
     void *self;
     /* out = J'v (n,count), J = dx0/dx of predict's x0 for each row; NULL: none. */
     void (*pullback)(void *self, const double *x, const ebb_level *at, const double *v, double *out);
@@ -29,5 +34,7 @@ typedef struct ebb_field {
 
 /* score (n,count), by the field's own or -eps/sigma. */
 void ebb_field_score(const ebb_field *f, const double *x, const ebb_level *at, double *score);
+/* Of the last call of predict or score. */
+int ebb_field_evaluations(const ebb_field *f);
 
 #endif

@@ -1,6 +1,6 @@
 /* guidance.h: classifier-free guidance: how strength is written, and what it does to scores or predictions.
  *
- * One strength has two names a one apart. Here it is always w of Ho & Salimans 2022 (eq. 6):
+ * One strength has names a one apart (and ebb_guidance_parse, of ebb.h, reads them all). Here it is always w of Ho & Salimans 2022 (eq. 6):
  *   guided = (1+w) conditional - w unconditional,
  * w = -1 unconditional, 0 conditional, > 0 beyond. Others write guided = unconditional + scale (conditional -
  * unconditional), scale = 1+w.
@@ -9,6 +9,8 @@
 #define EBB_GUIDANCE_H
 
 #include <stdint.h>
+
+#include "ebb.h"
 
 typedef enum ebb_guidance {
 #define GUIDANCE(id, name, scale, offset, help) EBB_GUIDANCE_##id,

@@ -6,6 +6,31 @@
 #include "diffusion/guide.h"
 
 #include <math.h>
+#include <string.h>
+
+static const struct { const char *name, *help; } forms[] = {
+#define GUIDE_FORM(id, name, help) {name, help},
+#include "diffusion/guide_forms.def"
+#undef GUIDE_FORM
+};
+
+const char *ebb_guide_form_name(ebb_guide_form form)
+{
+    return form < EBB_GUIDE_FORMS ? forms[form].name : NULL;
+}
+
+const char *ebb_guide_form_help(ebb_guide_form form)
+{
+    return form < EBB_GUIDE_FORMS ? forms[form].help : NULL;
+}
+
+ebb_guide_form ebb_guide_form_find(const char *name)
+{
+    ebb_guide_form form = EBB_GUIDE_EPSILON;
+    while (name != NULL && form < EBB_GUIDE_FORMS && strcmp(forms[form].name, name) != 0)
+        form++;
+    return form;
+}
 
 void ebb_guide_mean(int64_t count, const double *mean, double variance, const double *gradient, double scale,
                     bool literal, double *guided)

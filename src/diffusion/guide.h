@@ -1,10 +1,20 @@
-/* guide.h: a classifier's part in one step of an ancestral sampler.
+/* guide.h: a classifier's part in a step of a sampler.
  */
 #ifndef EBB_GUIDE_H
 #define EBB_GUIDE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+typedef enum ebb_guide_form {
+#define GUIDE_FORM(id, name, help) EBB_GUIDE_##id,
+#include "diffusion/guide_forms.def"
+#undef GUIDE_FORM
+    EBB_GUIDE_FORMS
+} ebb_guide_form;
+const char *ebb_guide_form_name(ebb_guide_form form);
+const char *ebb_guide_form_help(ebb_guide_form form);
+ebb_guide_form ebb_guide_form_find(const char *name);      /* EBB_GUIDE_FORMS: unknown; NULL: epsilon */
 
 /* With gradient = grad log p(class | x) of count numbers each, and a step x' ~ N(mean, variance):
  *   guided = mean + scale variance gradient      (Dhariwal & Nichol 2021, algorithm 1)

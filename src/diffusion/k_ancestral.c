@@ -22,6 +22,7 @@ int ebb_sample_euler_ancestral(ebb_walk *w)
             return 1;
         for (int64_t i = 0; i < w->n * w->count; i++)
             w->x[i] = n.alpha * (ratio * (w->x[i] / t.alpha) + (1 - ratio) * clean[i]);
+        ebb_walk_lead(w, n.alpha * up * (n.alpha * up));
         ebb_walk_keep_mean(w);
         if (next > 0) {
             ebb_walk_normal(w, z);

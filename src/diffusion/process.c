@@ -117,6 +117,19 @@ void ebb_process_free(ebb_process *p)
     *p = (ebb_process){0};
 }
 
+/* By the numbers that levels come from; the clock is only what networks are told. */
+bool ebb_process_same(const ebb_process *a, const ebb_process *b)
+{
+    bool same = a->kind == b->kind && a->end == b->end && a->steps == b->steps;
+    if (is_vp(a))
+        same = same && a->beta_min == b->beta_min && a->beta_max == b->beta_max;
+    if (has_sigma(a))
+        same = same && a->sigma_min == b->sigma_min && a->sigma_max == b->sigma_max;
+    for (int i = 0; same && a->kind == EBB_PROCESS_DDPM && i < a->steps; i++)
+        same = a->chain.alpha_bar[i] == b->chain.alpha_bar[i];
+    return same;
+}
+
 /* ---- tables of the chains ----------------------------------------------------------------------------------- */
 
 static double chain_node(const ebb_process *p, int i)

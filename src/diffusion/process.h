@@ -83,6 +83,8 @@ typedef struct ebb_level { double t, alpha, sigma; } ebb_level;
  * 0.1..20, ve sigma 0.01..50, smld the same with 1000 steps, edm 0.002..80, ou end 5. */
 ebb_status ebb_process_create(ebb_context *ctx, const ebb_process *wanted, ebb_process *out);
 void ebb_process_free(ebb_process *p);
+/* Whether both have the same levels at all t: what one network says of them can be held against another's. */
+bool ebb_process_same(const ebb_process *a, const ebb_process *b);
 
 ebb_level ebb_process_level(const ebb_process *p, double t);
 /* c(t) of the drift f(x,t) = c(t) x, and g(t)^2. */

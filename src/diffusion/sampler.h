@@ -45,7 +45,7 @@ typedef struct ebb_walk {
     void (*corrected)(void *user, const double *length);
     void *user;
     double *mean;                /* (n,count) of the result before the last noise was added; NULL: not wanted */
-    int64_t nfe;                 /* evaluations so far */
+    int64_t nfe;                 /* evaluations so far, of all networks that the field asks */
     int64_t draws;               /* of noise so far */
     bool stopped;                /* by step or evaluated, or by itself for the reason in why */
     char why[200];               /* what made an adaptive method give up; else empty */
@@ -112,6 +112,8 @@ void ebb_walk_first(const ebb_walk *w, ebb_level at, const double *eps, const do
 double ebb_level_lambda(ebb_level at);
 /* After step k. Non-zero: stop. */
 int ebb_walk_step(ebb_walk *w, int64_t k);
+/* x is the mean of a step that adds noise of that variance: moves it by variance times the field's lead, where it has one. */
+void ebb_walk_lead(ebb_walk *w, double variance);
 /* Before the last noise is added: x is the mean of the result, where one is wanted. */
 void ebb_walk_keep_mean(ebb_walk *w);
 /* set.eta, or the sampler's own default where it was not given. */

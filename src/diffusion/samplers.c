@@ -59,6 +59,7 @@ ebb_status ebb_walk_check(ebb_context *ctx, const ebb_walk *w)
     if (w->grid->steps < 1)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s: its grid has no step", s->name);
     EBB_TRY(ebb_learned_check(ctx, w));
+    EBB_TRY(ebb_lead_check(ctx, w));
     EBB_TRY(ebb_predictor_check(ctx, w));
     EBB_TRY(ebb_langevin_check(ctx, w));
     EBB_TRY(ebb_sde_check(ctx, w));

@@ -28,5 +28,6 @@ ebb_status ebb_langevin_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_sde_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_k_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_learned_check(ebb_context *ctx, const ebb_walk *w);
+ebb_status ebb_lead_check(ebb_context *ctx, const ebb_walk *w);
 
 #endif

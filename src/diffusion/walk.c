@@ -1,6 +1,7 @@
 /* walk.c: what all samplers share: evaluations of the field, random numbers, scratch.
  */
 #include "diffusion/sampler.h"
+#include "diffusion/guide.h"
 
 #include <math.h>
 #include <string.h>
@@ -26,7 +27,7 @@ ebb_level *ebb_walk_rows(ebb_walk *w, ebb_level at)
 
 static int evaluated(ebb_walk *w)
 {
-    w->nfe++;
+    w->nfe += ebb_field_evaluations(w->field);
     if (w->evaluated != NULL && w->evaluated(w->user) != 0)
         w->stopped = true;
     return w->stopped;
@@ -109,6 +110,12 @@ void ebb_walk_first(const ebb_walk *w, ebb_level at, const double *eps, const do
 double ebb_level_lambda(ebb_level at)
 {
     return log(at.alpha) - log(at.sigma);
+}
+
+void ebb_walk_lead(ebb_walk *w, double variance)
+{
+    if (w->field->lead != NULL)
+        ebb_guide_mean(w->n * w->count, w->x, variance, w->field->lead(w->field->self), 1, false, w->x);
 }
 
 void ebb_walk_keep_mean(ebb_walk *w)

@@ -1,5 +1,5 @@
-/* field.c: a network's outputs as noise and clean picture (diffusion/prediction.c), guided where a class and a weight
- * are given; and the divergence of its noise: with F = net(in x), eps = eps_x x + eps_f F,
+/* field.c: a network's outputs as noise and clean picture (diffusion/prediction.c), and the divergence of its noise: with
+ * F = net(in x), eps = eps_x x + eps_f F,
  *   div eps = eps_x count + eps_f in tr(dF/d(in x)), the trace from products v.(J v).
  *
  * Rows are in double, the network computes in float. No row's arithmetic sees another's.
@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* One evaluation of the network on in * x; labels NULL: no class for any. */
-static const float *evaluate(const ebb_model_field *f, const double *x, const ebb_level *at, const int32_t *labels)
+/* One evaluation of the network on in * x. */
+static const float *evaluate(const ebb_model_field *f, const double *x, const ebb_level *at)
 {
     const ebb_network *net = &f->model->net;
     float *times = ebb_plan_input(f->plan, f->worker, "t"), *in = ebb_plan_input(f->plan, f->worker, "x");
@@ -20,43 +20,32 @@ static const float *evaluate(const ebb_model_field *f, const double *x, const eb
             in[d] = (float)(scale * x[d]);
         times[i] = (float)ebb_network_time(net, &f->model->process, at[i]);
         if (label != NULL)
-            label[i] = labels ? labels[i] : ebb_network_classes(net);
+            label[i] = f->label ? f->label[i] : ebb_network_classes(net);
     }
     ebb_plan_run(f->plan, f->worker);
     return ebb_plan_output(f->plan, f->worker, 0);
 }
 
-/* to = x_part x + (f_part of F, or the same of the result in `to`). */
-static void combine(int64_t n, double *to, const double *x, const float *f, double by_x, double by_f, double add)
-{
-    for (int64_t d = 0; d < n; d++)
-        to[d] = by_x * x[d] + by_f * f[d] + (add != 0 ? add * to[d] : 0);
-}
-
-static void predict_from(const ebb_model_field *m, const double *x, const ebb_level *at, const float *f, double weight,
-                         double add, double *eps, double *x0)
+/* The forms of F that are asked for, linear in x and F. */
+static void predict_from(const ebb_model_field *m, const double *x, const ebb_level *at, const float *f, double *eps, double *x0)
 {
     const ebb_network *net = &m->model->net;
     for (int64_t i = 0; i < m->n; i++) {
         ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data);
-        int64_t from = i * m->numbers;
-        if (eps != NULL)
-            combine(m->numbers, eps + from, x + from, f + from, weight * c.eps_x, weight * c.eps_f, add);
-        if (x0 != NULL)
-            combine(m->numbers, x0 + from, x + from, f + from, weight * c.x0_x, weight * c.x0_f, add);
+        int64_t from = i * m->numbers, to = from + m->numbers;
+        for (int64_t d = from; eps != NULL && d < to; d++)
+            eps[d] = c.eps_x * x[d] + c.eps_f * f[d];
+        for (int64_t d = from; x0 != NULL && d < to; d++)
+            x0[d] = c.x0_x * x[d] + c.x0_f * f[d];
     }
 }
 
-/* eps = (1+w)*eps_c - w*eps_u (Ho & Salimans 2022, eq. 6), and x_0 the same, which is linear in it. */
 static void predict(void *self, const double *x, const ebb_level *at, double *eps, double *x0)
 {
     const ebb_model_field *f = self;
-    predict_from(f, x, at, evaluate(f, x, at, f->label), 1 + f->guidance, 0, eps, x0);
-    /* The variance is that of the class. */
+    predict_from(f, x, at, evaluate(f, x, at), eps, x0);
     for (int64_t d = 0; f->variance != NULL && d < f->n * f->numbers; d++)
         f->variance[d] = ((const float *)ebb_plan_output(f->plan, f->worker, 1))[d];
-    if (f->guidance != 0)
-        predict_from(f, x, at, evaluate(f, x, at, NULL), -f->guidance, 1, eps, x0);
 }
 
 /* The products v.(J v) of direction k to q (n); exactly: v has a 1 at number k alone. Returns F. */
@@ -70,7 +59,7 @@ static const float *evaluate_along(const ebb_model_field *f, const double *x, co
         memset(probe, 0, all * sizeof *probe);
     for (int64_t i = 0; f->probes == 0 && i < f->n; i++)
         probe[i * f->numbers + k] = 1;
-    const float *net = evaluate(f, x, at, f->label), *products = ebb_plan_output(f->plan, f->worker, 1);
+    const float *net = evaluate(f, x, at), *products = ebb_plan_output(f->plan, f->worker, 1);
     for (int64_t i = 0; i < f->n; i++)
         q[i] += (double)products[i];
     return net;
@@ -86,7 +75,7 @@ static void divergence(void *self, const double *x, const ebb_level *at, double 
     for (int64_t k = 0; k < directions; k++) {
         const float *out = evaluate_along(f, x, at, k, div);
         if (k == 0)
-            predict_from(f, x, at, out, 1, 0, eps, NULL);
+            predict_from(f, x, at, out, eps, NULL);
     }
     for (int64_t i = 0; i < f->n; i++) {
         ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data);
@@ -103,7 +92,7 @@ static void pullback(void *self, const double *x, const ebb_level *at, const dou
     float *seed = ebb_plan_input(f.plan, f.worker, "cotangent");
     for (int64_t d = 0; d < f.n * f.numbers; d++)
         seed[d] = (float)v[d];
-    evaluate(&f, x, at, f.label);
+    evaluate(&f, x, at);
     const float *pulled = ebb_plan_output(f.plan, f.worker, 1);
     for (int64_t i = 0; i < f.n; i++) {
         ebb_coefficients c = ebb_prediction_coefficients(net->prediction, at[i].alpha, at[i].sigma, net->sigma_data);

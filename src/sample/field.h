@@ -14,9 +14,8 @@ typedef struct ebb_model_field {
     ebb_plan *plan;
     int worker;
     int64_t n, numbers;          /* rows, numbers of each */
-    const int32_t *label;        /* (n) class of each row, or the number of classes for none; NULL: none for all */
-    double guidance;             /* w of eps = (1+w) eps_class - w eps_all */
-    /* With ebb_divergence_plan, and no guidance: directions (probes,n,numbers) whose v.Jv are averaged (Hutchinson 1990);
+    const int32_t *label;        /* (n) class of each row, or the number of classes for none; NULL: none for all. Guidance is guided.h's */
+    /* With ebb_divergence_plan: directions (probes,n,numbers) whose v.Jv are averaged (Hutchinson 1990);
      * probes 0: exactly, by one direction for each number, and so many evaluations. */
     const float *probe;
     int probes;

@@ -16,7 +16,8 @@
 
 typedef struct worker_state {
     struct running *job;
-    ebb_model_field field;
+    ebb_model_field field, bare; /* with the class, and without */
+    ebb_guided guided;
     double *x, *work;            /* (shard,numbers), of the way */
     int32_t *label;              /* (shard) class, or `classes` for none */
     int64_t *nfe;                /* (shard) */
@@ -62,7 +63,8 @@ static ebb_status make_workers(running *s)
     const ebb_latent_job *j = &s->j;
     size_t n = (size_t)j->way.shard, x = n * (size_t)j->numbers, workers = (size_t)j->way.workers;
     size_t work = j->sampler != NULL ? ebb_walk_work(j->sampler, j->way.shard, j->numbers) : ebb_flow_work(j->way.shard, j->numbers);
-    size_t variance = j->model->net.learned_variance ? x : 0, doubles = (x + work + variance + 7) / 8 * 8;
+    size_t variance = j->model->net.learned_variance ? x : 0, guided = ebb_guided_work(j->way.shard, j->numbers);
+    size_t doubles = (x + work + variance + guided + 7) / 8 * 8;
     EBB_TRY(ebb_alloc(s->ctx, (void **)&s->state, workers, sizeof *s->state, "workers of codes"));
     EBB_TRY(ebb_alloc(s->ctx, (void **)&s->doubles, workers, doubles * sizeof(double), "pictures on their way to codes"));
     EBB_TRY(ebb_alloc(s->ctx, (void **)&s->labels, workers, n * sizeof *s->labels, "labels of codes"));
@@ -72,8 +74,13 @@ static ebb_status make_workers(running *s)
         worker_state *k = &s->state[w];
         *k = (worker_state){.job = s, .x = at, .work = at + x, .label = s->labels + w * n, .nfe = s->counts + w * n};
         k->field = (ebb_model_field){.model = j->model, .plan = s->plan, .worker = (int)w, .n = j->way.shard,
-                                     .numbers = j->numbers, .label = k->label, .guidance = j->o.guidance,
-                                     .variance = variance > 0 ? at + x + work : NULL};
+                                     .numbers = j->numbers, .label = k->label, .variance = variance > 0 ? at + x + work : NULL};
+        k->bare = k->field;
+        k->bare.label = NULL;
+        k->bare.variance = NULL;
+        k->guided = (ebb_guided){.main = ebb_field_of_model(&k->field), .w = j->o.guidance, .work = at + x + work + variance};
+        if (j->o.guidance != 0)
+            k->guided.other = ebb_field_of_model(&k->bare);
     }
     return EBB_OK;
 }
@@ -150,7 +157,7 @@ static int report(void *self, double done)
 static ebb_status integrate(worker_state *w, ebb_context *words)
 {
     const ebb_latent_job *j = &w->job->j;
-    ebb_field field = ebb_field_of_model(&w->field);
+    ebb_field field = ebb_field_guided(&w->guided);
     ebb_flow flow = {.process = &j->model->process, .field = &field, .rtol = j->o.rtol, .atol = j->o.atol, .row_nfe = w->nfe,
                      .evaluated = report, .user = w};
     return (j->encode ? ebb_flow_encode : ebb_flow_decode)(words, &flow, w->x, w->work);
@@ -177,7 +184,7 @@ static int walked(void *self)
 static ebb_status walk(worker_state *w, ebb_context *words)
 {
     const ebb_latent_job *j = &w->job->j;
-    ebb_field field = ebb_field_of_model(&w->field);
+    ebb_field field = ebb_field_guided(&w->guided);
     ebb_walk walk = {.sampler = j->sampler, .process = &j->model->process, .grid = &j->grid, .field = &field, .set = j->set,
                      .n = j->way.shard, .count = j->numbers, .clip = j->model->net.kind == EBB_NET_UNET, .x = w->x, .work = w->work,
                      .normal = no_noise, .uniform = no_noise, .random = w, .evaluated = walked, .user = w};

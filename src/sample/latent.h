@@ -5,6 +5,7 @@
 
 #include "diffusion/sampler.h"
 #include "sample/field.h"
+#include "sample/guided.h"
 
 typedef struct ebb_latent_job {
     ebb_latent_options o;        /* filled in */

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "diffusion/guidance.h"
+#include "diffusion/guide.h"
 #include "diffusion/sampler.h"
 #include "train/ema.h"
 #include "model/recipe.h"
@@ -50,6 +52,24 @@ ebb_status ebb_grid_list(ebb_context *ctx, char **json)
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:o}", "name", g->name, "help", g->help, "discrete",
                                               g->discrete, "takes", names_of(g->options)));
     }
+    return ebb_report_text(ctx, list, json);
+}
+
+ebb_status ebb_guidance_list(ebb_context *ctx, char **json)
+{
+    json_t *list = json_array();
+    for (ebb_guidance kind = 0; kind < EBB_GUIDANCES; kind++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f}", "name", ebb_guidance_name(kind), "help",
+                                              ebb_guidance_help(kind), "scale", ebb_guidance_w(kind, 1) - ebb_guidance_w(kind, 0),
+                                              "offset", ebb_guidance_w(kind, 0)));
+    return ebb_report_text(ctx, list, json);
+}
+
+ebb_status ebb_guide_form_list(ebb_context *ctx, char **json)
+{
+    json_t *list = json_array();
+    for (ebb_guide_form form = 0; form < EBB_GUIDE_FORMS; form++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", ebb_guide_form_name(form), "help", ebb_guide_form_help(form)));
     return ebb_report_text(ctx, list, json);
 }
 

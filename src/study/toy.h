@@ -6,7 +6,9 @@
 #include <stdatomic.h>
 
 #include "eval/distances.h"
+#include "diffusion/guide.h"
 #include "sample/field.h"
+#include "sample/guided.h"
 #include "model/model.h"
 
 #define EBB_TOY_ROWS 64          /* samples that walk together */
@@ -38,6 +40,26 @@ void ebb_toy_free(ebb_toy_job *t);
 ebb_status ebb_toy_learn(ebb_toy_job *t);
 /* E |s - true score|^2 of the model at levels from data to noise: [{t, k_sigma, divergence, score (E |true score|^2)}]. */
 ebb_status ebb_toy_fisher(ebb_toy_job *t, json_t **out);
+
+/* ---- fields (toy_field.c) ------------------------------------------------------------------------------------------------ */
+/* Rows of a worker and their field, which points here: it must not move. */
+typedef struct ebb_toy_rows {
+    const ebb_toy_job *t;
+    int64_t n;                   /* with a model EBB_TOY_ROWS */
+    bool learned;                /* by t->model; else the law's own score */
+    int worker;
+    int32_t label[EBB_TOY_ROWS];
+    double *variance;
+    ebb_target_field exact[2];
+    ebb_model_field model[2];
+    ebb_guided guided;
+} ebb_toy_rows;
+/* t, n, learned and worker are set. */
+ebb_field ebb_toy_field(ebb_toy_rows *r, double *work);
+/* Doubles of work. */
+size_t ebb_toy_field_work(const ebb_toy_job *t, int64_t n);
+/* Scores that one evaluation asks: 1, or 2 where the class is held against all. */
+int ebb_toy_asked(const ebb_toy_job *t);
 
 /* ---- walks (toy_walk.c) --------------------------------------------------------------------------------------------------- */
 /* Non-zero: stop. */

@@ -80,7 +80,8 @@ static ebb_status compare_one(ebb_toy_job *t, ebb_toy_walk *w, json_t *rows)
 {
     json_t *row = json_pack("{s:s}", "sampler", w->sampler);
     json_array_append_new(rows, row);
-    w->steps = w->kind->evaluations > 0 ? (t->o.nfe + w->kind->evaluations / 2) / w->kind->evaluations : 0;
+    int each = w->kind->evaluations * ebb_toy_asked(t);
+    w->steps = each > 0 ? (t->o.nfe + each / 2) / each : 0;
     w->steps = w->steps < 1 && w->kind->evaluations > 0 ? 1 : w->steps;
     ebb_status status = ebb_toy_prepare(t, w);
     if (status == EBB_OK) {

@@ -52,6 +52,11 @@ static ebb_status check_words(ebb_context *ctx, ebb_toy_options *o)
     o->score = o->score != NULL ? o->score : o->model != NULL ? "model" : "exact";
     if (o->target == NULL || *o->target == 0)
         return ebb_fail(ctx, EBB_E_USAGE, "which law? name one, as mixture or ring:modes=6");
+    const char *forms[EBB_GUIDE_FORMS];
+    for (ebb_guide_form form = 0; form < EBB_GUIDE_FORMS; form++)
+        forms[form] = ebb_guide_form_name(form);
+    if (ebb_guide_form_find(o->classifier_form) == EBB_GUIDE_FORMS)
+        return unknown(ctx, "form of classifier guidance", o->classifier_form, forms, EBB_GUIDE_FORMS);
     if (!one_of(o->job, jobs, 5))
         return unknown(ctx, "job", o->job, jobs, 5);
     if (o->model != NULL && strcmp(o->score, "model") != 0)
@@ -81,6 +86,11 @@ static ebb_status check_numbers(ebb_context *ctx, ebb_toy_options *o)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "%d resamples: 10 to 10000 are possible, or -1 for none", o->resamples);
     if (!isfinite(o->guidance))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance must be a finite number, as 0 or 1.5");
+    if (!isfinite(o->classifier_scale))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "the classifier's scale must be a finite number, as 1 or 4");
+    if (!(o->guidance_low >= 0) || !(o->guidance_high >= 0) || (o->guidance_high > 0 && o->guidance_low >= o->guidance_high))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance between sigma/alpha %g and %g: 0 <= low < high is needed", o->guidance_low,
+                        o->guidance_high);
     if (compare && o->steps > 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "samplers are compared at one number of evaluations: give that instead of steps");
     if (!compare && o->nfe > 0)
@@ -168,12 +178,12 @@ static ebb_status choose_class(ebb_toy_job *t)
     ebb_toy_options *o = &t->o;
     if (o->label < EBB_LABEL_NONE || o->label >= t->law.classes)
         return ebb_fail(t->ctx, EBB_E_ARGUMENT, "class %d: %s has classes 0..%d", o->label, o->target, t->law.classes - 1);
-    if (o->guidance != 0 && o->label == EBB_LABEL_NONE)
-        return ebb_fail(t->ctx, EBB_E_ARGUMENT, "guidance %g needs a class to guide to: choose one of 0..%d", o->guidance,
-                        t->law.classes - 1);
+    if ((o->guidance != 0 || o->classifier_scale != 0) && o->label == EBB_LABEL_NONE)
+        return ebb_fail(t->ctx, EBB_E_ARGUMENT, "guidance %g needs a class to guide to: choose one of 0..%d",
+                        o->guidance != 0 ? o->guidance : o->classifier_scale, t->law.classes - 1);
     if (o->label != EBB_LABEL_NONE)
         EBB_TRY(ebb_target_class(t->ctx, &t->law, o->label, &t->one));
-    t->aim = o->label != EBB_LABEL_NONE && o->guidance != -1 ? &t->one : &t->law;
+    t->aim = o->label != EBB_LABEL_NONE && o->guidance + o->classifier_scale != -1 ? &t->one : &t->law;
     return EBB_OK;
 }
 

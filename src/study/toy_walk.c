@@ -47,25 +47,12 @@ typedef struct shard {
     running *r;
     int64_t first;               /* sample */
     int64_t counted;
-    union { ebb_target_field exact; ebb_model_field model; } of;
-    int32_t label[EBB_TOY_ROWS];
-    float noise[EBB_TARGET_DIM_MAX];
+    ebb_toy_rows rows;
 } shard;
 
-/* The field of the job's score, n rows; variance (n,dim): room for a learned one. */
-static ebb_field field_of(ebb_toy_job *t, shard *s, int worker, double *variance)
+static ebb_toy_rows rows_of(const ebb_toy_job *t, int worker)
 {
-    bool guided = t->o.label != EBB_LABEL_NONE;
-    if (t->model == NULL) {
-        s->of.exact = (ebb_target_field){.all = &t->law, .one = guided ? &t->one : NULL, .w = t->o.guidance, .n = EBB_TOY_ROWS};
-        return ebb_field_of_target(&s->of.exact);
-    }
-    for (int i = 0; i < EBB_TOY_ROWS; i++)
-        s->label[i] = guided ? t->o.label : ebb_network_classes(&t->model->net);
-    s->of.model = (ebb_model_field){.model = t->model, .plan = t->plan, .worker = worker, .n = EBB_TOY_ROWS, .numbers = t->law.dim,
-                                    .label = s->label, .guidance = guided ? t->o.guidance : 0,
-                                    .variance = t->model->net.learned_variance ? variance : NULL};
-    return ebb_field_of_model(&s->of.model);
+    return (ebb_toy_rows){.t = t, .n = EBB_TOY_ROWS, .learned = t->model != NULL, .worker = worker};
 }
 
 static void draw(const ebb_toy_job *t, int64_t sample, ebb_stream stream, int64_t step, double scale, double *z)
@@ -126,11 +113,12 @@ static void run_shard(void *self, int64_t index, int worker)
     ebb_toy_job *t = r->t;
     ebb_toy_walk *w = r->w;
     int64_t dim = t->law.dim, first = index * EBB_TOY_ROWS, n = w->n - first < EBB_TOY_ROWS ? w->n - first : EBB_TOY_ROWS;
-    double *x = r->room + (size_t)worker * r->each, *variance = x + EBB_TOY_ROWS * dim, *work = variance + EBB_TOY_ROWS * dim;
-    shard s = {.r = r, .first = first};
+    double *x = r->room + (size_t)worker * r->each, *parts = x + EBB_TOY_ROWS * dim;
+    double *work = parts + ebb_toy_field_work(t, EBB_TOY_ROWS);
+    shard s = {.r = r, .first = first, .rows = rows_of(t, worker)};
     if (atomic_load(&t->stopped) != 0 || atomic_load(&r->gave_up) != 0)
         return;
-    ebb_field field = field_of(t, &s, worker, variance);
+    ebb_field field = ebb_toy_field(&s.rows, parts);
     ebb_walk walk = {.sampler = w->kind, .process = &t->process, .grid = &w->levels, .field = &field, .set = r->set,
                      .n = EBB_TOY_ROWS, .count = dim, .x = x, .work = work, .normal = step_normal, .uniform = step_uniform,
                      .random = &s, .evaluated = evaluated, .user = &s};
@@ -152,7 +140,7 @@ ebb_status ebb_toy_prepare(ebb_toy_job *t, ebb_toy_walk *w)
 {
     ebb_sampler_settings set;
     ebb_grid_options options;
-    shard s;
+    ebb_toy_rows rows = rows_of(t, 0);
     double any;
     w->levels = (ebb_grid){0};
     EBB_TRY(ebb_sampler_parse(t->ctx, w->sampler, &w->kind, &set));
@@ -167,7 +155,7 @@ ebb_status ebb_toy_prepare(ebb_toy_job *t, ebb_toy_walk *w)
     if (w->steps == 0 && t->process.steps > 0 && options.steps > t->process.steps)
         options.steps = t->process.steps;
     EBB_TRY(ebb_grid_create(t->ctx, &t->process, w->grid_name, &options, &w->levels));
-    ebb_field field = field_of(t, &s, 0, &any);
+    ebb_field field = ebb_toy_field(&rows, &any);
     ebb_status status = ebb_walk_check(t->ctx, &(ebb_walk){.sampler = w->kind, .process = &t->process, .grid = &w->levels,
                                                            .set = set, .field = &field});
     if (status != EBB_OK)
@@ -200,7 +188,7 @@ ebb_status ebb_toy_run(ebb_toy_job *t, ebb_toy_walk *w)
     running r = {.t = t, .w = w, .shards = (w->n + EBB_TOY_ROWS - 1) / EBB_TOY_ROWS};
     size_t dim = (size_t)t->law.dim;
     EBB_TRY(ebb_sampler_parse(t->ctx, w->sampler, &again, &r.set));
-    r.each = 2 * EBB_TOY_ROWS * dim + ebb_walk_work(w->kind, EBB_TOY_ROWS, t->law.dim);
+    r.each = EBB_TOY_ROWS * dim + ebb_toy_field_work(t, EBB_TOY_ROWS) + ebb_walk_work(w->kind, EBB_TOY_ROWS, t->law.dim);
     EBB_TRY(ebb_alloc(t->ctx, (void **)&r.room, (size_t)t->ctx->threads * r.each + (size_t)r.shards, sizeof(double), "walks"));
     r.nfe = (int64_t *)(void *)(r.room + (size_t)t->ctx->threads * r.each);
     ebb_status status = ebb_alloc(t->ctx, (void **)&r.random, (size_t)r.shards, sizeof *r.random, "walks");
@@ -215,32 +203,37 @@ ebb_status ebb_toy_run(ebb_toy_job *t, ebb_toy_walk *w)
 
 /* ---- the exact flow ---------------------------------------------------------------------------------------------------------- */
 
-static ebb_status flow_of(ebb_toy_job *t, const ebb_grid *g, int64_t n, double *x, double *work)
+/* Points in x, results in out (n,dim each). */
+static ebb_status flow_of(ebb_toy_job *t, const ebb_grid *g, int64_t n, double *x, double *out, double *work)
 {
-    bool guided = t->o.label != EBB_LABEL_NONE, clean = g->level[g->steps].sigma == 0;
-    ebb_target_field exact = {.all = &t->law, .one = guided ? &t->one : NULL, .w = t->o.guidance, .n = n};
-    ebb_field field = ebb_field_of_target(&exact);
+    bool clean = g->level[g->steps].sigma == 0;
+    ebb_toy_rows rows = {.t = t, .n = n};
+    ebb_field field = ebb_toy_field(&rows, work);
     ebb_flow flow = {.process = &t->process, .field = &field, .rtol = 1e-10, .atol = 1e-11};
     double from = g->level[0].t, to = clean ? t->process.least : g->level[g->steps].t;
+    work += ebb_toy_field_work(t, n);
     ebb_toy_start(t, 0, n, x);
     EBB_TRY(ebb_flow_solve(t->ctx, &flow, isnan(from) ? t->process.end : from, to, x, work));
     ebb_level at = ebb_process_level(&t->process, to);
-    ebb_level *rows = (ebb_level *)(void *)work;
+    ebb_level *level = (ebb_level *)(void *)work;
     for (int64_t i = 0; i < n; i++)
-        rows[i] = at;
+        level[i] = at;
     if (clean)
-        field.predict(field.self, x, rows, NULL, x);
+        field.predict(field.self, x, level, NULL, out);
+    else
+        memcpy(out, x, (size_t)(n * t->law.dim) * sizeof *out);
     return EBB_OK;
 }
 
 ebb_status ebb_toy_flow_error(ebb_toy_job *t, const ebb_toy_walk *w, int64_t n, double *out)
 {
-    size_t count = (size_t)(n * t->law.dim), work = ebb_flow_work(n, t->law.dim) + 3 * (size_t)n;
+    size_t count = (size_t)(n * t->law.dim);
+    size_t work = ebb_toy_field_work(t, n) + ebb_flow_work(n, t->law.dim) + 3 * (size_t)n;
     double *x, sum = 0;
-    EBB_TRY(ebb_alloc(t->ctx, (void **)&x, count + work, sizeof *x, "the exact flow"));
-    ebb_status status = flow_of(t, &w->levels, n, x, x + count);
+    EBB_TRY(ebb_alloc(t->ctx, (void **)&x, 2 * count + work, sizeof *x, "the exact flow"));
+    ebb_status status = flow_of(t, &w->levels, n, x, x + count, x + 2 * count);
     for (size_t i = 0; i < count; i++)
-        sum += (x[i] - w->x[i]) * (x[i] - w->x[i]);
+        sum += (x[count + i] - w->x[i]) * (x[count + i] - w->x[i]);
     *out = sqrt(sum / (double)n);
     ebb_free(x);
     return status;

@@ -34,7 +34,7 @@ expect 2 sample a.safetensors -o a.png -n x; says 'x'
 expect 2 sample a.safetensors -o a.png -n -5; says '-n'
 expect 2 sample a.safetensors -o a.png --guidance inf; says '--guidance'
 expect 0 sample --help; prints '--grid'; prints 'dpmpp-2m '; prints 'unipc'; prints 'churn'; prints 'lower_order_final'
-prints 'uniform'; prints '1+w = gamma'; prints 'guidance_scale'
+prints 'uniform'; prints 'w = gamma - 1'; prints 'guidance_scale'
 expect 1 sample a.safetensors -o no/such/folder/a.png; says 'no/such/folder'
 absent a.png no
 

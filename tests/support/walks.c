@@ -7,7 +7,8 @@
 typedef struct runner {
     ebb_context *ctx;
     walk_job *job;
-    int64_t count;
+    const ebb_field *field;
+    int64_t count, calls;
     bool short_of_noise, short_of_path;
 } runner;
 
@@ -94,8 +95,9 @@ static void after_correction(void *self, const double *length)
 static int after_evaluation(void *self)
 {
     const walk_job *job = ((runner *)self)->job;
-    ((runner *)self)->job->nfe++;
-    return job->stop_evaluation > 0 && job->nfe >= job->stop_evaluation;
+    ((runner *)self)->calls++;
+    ((runner *)self)->job->nfe += ebb_field_evaluations(((runner *)self)->field);
+    return job->stop_evaluation > 0 && ((runner *)self)->calls >= job->stop_evaluation;
 }
 
 static ebb_status go(runner *r, ebb_walk *w)
@@ -129,7 +131,7 @@ ebb_status walk_run(ebb_context *ctx, walk_job *job)
 {
     ebb_target_field self = {job->target, job->one, job->w, job->n};
     ebb_field field = job->field != NULL ? *job->field : ebb_field_of_target(&self);
-    runner r = {.ctx = ctx, .job = job, .count = field.count};
+    runner r = {.ctx = ctx, .job = job, .field = &field, .count = field.count};
     ebb_walk w = {.process = job->process, .grid = job->grid, .field = &field, .n = job->n, .count = field.count,
                   .x = job->x, .clip = job->clip, .normal = normal, .uniform = uniform, .random = &r, .step = after_step,
                   .evaluated = after_evaluation, .corrected = after_correction, .user = &r, .mean = job->mean};
