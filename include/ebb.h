@@ -96,6 +96,8 @@ typedef struct ebb_train_report {
     double seconds_left;
     int saved;                   /* 1: a checkpoint was written in this call */
     int done;                    /* 1: all steps done, final files written */
+    double accuracy;             /* of a classifier: part of the pictures, at all levels of noise, whose class it found, exponential
+                                    mean over about 100 steps; else NaN */
 } ebb_train_report;
 
 /* Starts a run in directory `dir` (made when missing; an existing run there is EBB_E_ARGUMENT). */
@@ -173,6 +175,11 @@ typedef struct ebb_sample_options {
                      double *gradient);
     void *condition_user;
     int64_t *evaluations;        /* written, unless NULL: of all networks together for a picture, the most of any */
+    ebb_model *classifier;       /* trained by loss.kind=classification with the same process: leads to the class by scale times its
+                                    grad log p(class | x_t), beside guidance, which is then 0 unless given (Dhariwal & Nichol
+                                    2021). A model without classes takes the classifier's. NULL: none */
+    double classifier_scale;     /* NaN: 1 */
+    const char *classifier_form; /* how its gradient and condition's act: ebb_guide_form_list; NULL: epsilon */
 } ebb_sample_options;
 #define EBB_LABEL_NONE (-1)
 #define EBB_LABEL_ALL (-2)
@@ -192,6 +199,23 @@ EBB_API ebb_status ebb_sampler_list(ebb_context *ctx, char **json);
 EBB_API ebb_status ebb_setting_list(ebb_context *ctx, char **json);
 /* Kinds of levels to walk through: {name, help, discrete (for chains only), takes (options behind its name)}. */
 EBB_API ebb_status ebb_grid_list(ebb_context *ctx, char **json);
+
+/* ---- classifiers of noisy pictures ----------------------------------------------------------- */
+typedef struct ebb_classify_options {
+    size_t size;
+    const char *data;            /* file or folder of pictures (idx, npy, png); NULL: what the classifier was trained on */
+    const char *labels;          /* of idx and npy; NULL: none, so that there are only shares of classes */
+    int64_t first, n;            /* pictures first .. first+n-1 of the data; n 0: 1000, or all if there are fewer */
+    int levels;                  /* at equal steps of log(alpha/sigma) from least to most noise; 0: 9 */
+    uint64_t seed;               /* of the noise, a function of (seed, picture, level) */
+    /* Called now and then from one thread at a time with the part of the work that is done, 0 to 1; non-zero stops. */
+    int (*progress)(void *user, double done);
+    void *user;
+} ebb_classify_options;
+/* How often a classifier (loss.kind=classification) finds the class. JSON: {data, first, pictures, labelled, levels: [{t,
+ * k_sigma (sigma/alpha), accuracy, error (standard), cross_entropy (nats)}], classes, at the least noise: [{class, share (of what
+ * was found), labelled (share), accuracy}]}. options may be NULL. EBB_E_ARGUMENT: not a classifier, options out of range, stopped. */
+EBB_API ebb_status ebb_classify(ebb_context *ctx, ebb_model *model, const ebb_classify_options *options, char **json);
 
 /* ---- likelihood ---------------------------------------------------------------------------- */
 typedef struct ebb_nll_options {

@@ -10,11 +10,11 @@
 #include "cli/cli.h"
 
 static struct {
-    char *out, *class, *sampler, *grid, *seed, *precision, *guidance, *interval, *guide;
+    char *out, *class, *sampler, *grid, *seed, *precision, *guidance, *interval, *guide, *classifier, *form;
     long long n, first;
     int steps, columns;
-    double eta;
-} given = {.eta = NAN};   /* NaN: not given */
+    double eta, scale;
+} given = {.eta = NAN, .scale = NAN};   /* NaN: not given */
 
 static const struct poptOption options[] = {
     {"out", 'o', POPT_ARG_STRING, &given.out, 0, "a grid (.png), or uint8 (N,H,W,C) (.npy)", "FILE"},
@@ -27,6 +27,10 @@ static const struct poptOption options[] = {
     CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval),
     {"guide-model", 0, POPT_ARG_STRING, &given.guide, 0,
      "guidance leads away from this weaker model, not from the model without its class (Karras et al. 2024)", "FILE"},
+    {"classifier", 0, POPT_ARG_STRING, &given.classifier, 0,
+     "a classifier of noisy pictures leads to the class, too: also a model without classes, or with --guidance -1", "FILE"},
+    {"classifier-scale", 0, POPT_ARG_DOUBLE, &given.scale, 0, "how strongly (default 1)", "S"},
+    {"classifier-form", 0, POPT_ARG_STRING, &given.form, 0, "how its gradient acts, see below (default epsilon)", "F"},
     {"eta", 0, POPT_ARG_DOUBLE, &given.eta, 0, "noise of samplers that take it, see below: 0 none to 1 ancestral (default: the model's, or the sampler's own)", "E"},
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise (default 0)", "K"},
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "of activations: f32 or bf16 (default: as trained)", "P"},
@@ -39,6 +43,7 @@ static const struct poptOption options[] = {
 static void more_help(FILE *out)
 {
     cli_help_list(out, CLI_GUIDANCE_HELP, ebb_guidance_list);
+    cli_help_list(out, "Forms of classifier guidance", ebb_guide_form_list);
     cli_help_list(out, "Samplers (default: the model's) [settings that they take]", ebb_sampler_list);
     cli_help_list(out, "Settings, as in --sampler edm:churn=40,s_noise=1.003", ebb_setting_list);
     cli_help_list(out, "Grids, as in --grid karras:rho=5 (default: the sampler's own) [options that they take]", ebb_grid_list);
@@ -56,8 +61,10 @@ static int check(const cli_line *line)
         return cli_fail_usage("-o %s: the name must end in .png or .npy", given.out);
     if (given.n < 0 || given.n > INT_MAX || given.first < 0 || given.steps < 0 || given.columns < 0)
         return cli_fail_usage("-n, --first, --steps and --columns take numbers from 0 to 2147483647");
-    if (isinf(given.eta))
-        return cli_fail_usage("--eta takes a finite number");
+    if (isinf(given.eta) || isinf(given.scale))
+        return cli_fail_usage("--eta and --classifier-scale take finite numbers");
+    if (!given.classifier && (!isnan(given.scale) || given.form))
+        return cli_fail_usage("--classifier-scale and --classifier-form say how --classifier acts: give that too");
     return cli_check_folder(given.out);
 }
 
@@ -198,6 +205,8 @@ static int load(ebb_context *ctx, const char *path, ebb_sample_options *o, ebb_m
     ebb_status status = ebb_model_load(ctx, path, model);
     if (status == EBB_OK && given.guide)
         status = ebb_model_load(ctx, given.guide, &o->guide);
+    if (status == EBB_OK && given.classifier)
+        status = ebb_model_load(ctx, given.classifier, &o->classifier);
     return status == EBB_OK ? CLI_OK : cli_fail_context(ctx, status);
 }
 
@@ -214,12 +223,20 @@ static int sample(ebb_context *ctx, const cli_line *line)
     o.precision = given.precision;
     o.steps = given.steps;
     o.eta = given.eta;
+    o.classifier_scale = given.scale;
+    o.classifier_form = given.form;
     int code = read_guidance(ctx, &o);
     if (code == CLI_OK)
         code = load(ctx, line->rest[0], &o, &model);
-    if (code == CLI_OK && ebb_model_describe(model, &shape) == EBB_OK)
+    if (code == CLI_OK && ebb_model_describe(model, &shape) == EBB_OK) {
+        ebb_model_shape other = {.size = sizeof other};
+        /* A model without classes is led to those of the classifier. */
+        if (shape.classes == 0 && o.classifier && ebb_model_describe(o.classifier, &other) == EBB_OK)
+            shape.classes = other.classes;
         code = draw(ctx, model, &shape, &o);
+    }
     ebb_model_free(o.guide);
+    ebb_model_free(o.classifier);
     ebb_model_free(model);
     return code;
 }
@@ -237,7 +254,9 @@ const cli_command cli_sample = {
         "  ebb sample runs/digits/model.safetensors --class all -n 80 -o digits.png\n"
         "  ebb sample runs/digits/model.safetensors -n 1000 --sampler ddim --steps 50 -o digits.npy\n"
         "  ebb sample runs/digits/model.safetensors --sampler dpmpp-2m --steps 20 -o digits.png\n"
-        "  ebb sample runs/digits/model.safetensors --class 7 --guidance scale:3 --guidance-interval 0.3,5 -o sevens.png\n",
+        "  ebb sample runs/digits/model.safetensors --class 7 --guidance scale:3 --guidance-interval 0.3,5 -o sevens.png\n"
+        "  ebb sample runs/digits/model.safetensors --class 7 --guidance -1 --classifier runs/digits-classifier/model.safetensors "
+        "--classifier-scale 3 -o sevens.png\n",
     .run = run,
     .more_help = more_help,
 };

@@ -1,4 +1,6 @@
 /* train.c: ebb train: runs a recipe to its end, or until a signal, and tells how it goes. */
+#include <math.h>
+
 #include "cli/cli.h"
 
 static struct { char *out, *resume; } given;
@@ -19,9 +21,11 @@ static void more_help(FILE *out)
 
 static void report_progress(const ebb_train_report *r, bool last)
 {
-    char left[32];
-    cli_progress(last, "step %lld/%lld  loss %.4f  %.0f images/s  left %s", (long long)r->step,
-                 (long long)r->steps, r->loss_mean, r->images_per_second,
+    char left[32], accuracy[32] = "";
+    if (isfinite(r->accuracy))
+        snprintf(accuracy, sizeof accuracy, "  accuracy %.3f", r->accuracy);
+    cli_progress(last, "step %lld/%lld  loss %.4f%s  %.0f images/s  left %s", (long long)r->step,
+                 (long long)r->steps, r->loss_mean, accuracy, r->images_per_second,
                  cli_duration(r->seconds_left, left));
 }
 
@@ -37,6 +41,9 @@ static void report_end(const ebb_train_report *r, const char *dir, bool interrup
     if (interrupted)
         fprintf(stderr, "stopped after step %lld of %lld, saved; go on with: ebb train --resume %s\n",
                 (long long)r->step, (long long)r->steps, dir);
+    else if (!cli_common.json && isfinite(r->accuracy))
+        printf("%s/model.safetensors is ready; next: ebb classify %s/model.safetensors, ebb sample MODEL --class K --classifier "
+               "%s/model.safetensors -o samples.png\n", dir, dir, dir);
     else if (!cli_common.json)
         printf("%s/model.safetensors is ready; next: ebb sample %s/model.safetensors -o samples.png\n", dir,
                dir);

@@ -31,6 +31,7 @@ typedef struct ebb_network {
     bool over_sigma;             /* F is the output of the U-Net with Fourier features over sigma/alpha */
     double dropout;              /* of U-Nets, in loss graphs only: rate; 0: none */
     bool learned_variance;       /* it has twice as many outputs: behind F the v of field.h's variance */
+    int logits;                  /* > 0: a classifier: instead of F (n, logits), of as many classes; it sees no label */
     union { ebb_unet_config unet; ebb_mlp_config mlp; } u;
 } ebb_network;
 /* F; variance: v beside it, EBB_NONE where it is not learned, may be NULL. */
@@ -75,7 +76,8 @@ typedef struct ebb_objective {
     ebb_weighting weighting;
     double gamma, k;             /* of min-snr and p2; 0: the usual */
     bool half_sum;               /* half the sum over a picture's numbers instead of their mean */
-    bool each;                   /* behind the gradients also the loss of each picture (n), before its weight, count taken out */
+    bool each;                   /* behind the gradients also the loss of each picture (n), before its weight, count taken out;
+                                    of classification, whether its class is found (1 or 0) */
     double bound;                /* learned variance: factor of a step's part of the variational bound, which trains it; 0: 1 */
 } ebb_objective;
 

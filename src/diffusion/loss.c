@@ -64,7 +64,8 @@ static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_o
 {
     ebb_loss_parts p = {.g = g, .net = net, .objective = objective, .picture = ebb_network_shape(net, n),
                         .target = EBB_NONE, .scale = EBB_NONE, .eps_x = EBB_NONE, .eps_f = EBB_NONE};
-    bool of_noise = objective->loss != EBB_LOSS_DENOISING && objective->loss != EBB_LOSS_BOUND && net->prediction != EBB_PREDICT_EPSILON;
+    bool classes = objective->loss == EBB_LOSS_CLASSIFICATION, answers = objective->loss == EBB_LOSS_DENOISING ||
+         objective->loss == EBB_LOSS_BOUND, of_noise = !answers && !classes && net->prediction != EBB_PREDICT_EPSILON;
     p.x0 = ebb_input(g, "x0", EBB_F32, p.picture);
     p.noise = ebb_input(g, "noise", EBB_F32, p.picture);
     p.signal = ebb_loss_input(&p, "signal");
@@ -76,12 +77,12 @@ static ebb_loss_parts parts_of(ebb_graph *g, const ebb_network *net, const ebb_o
     if (of_noise)
         p.eps_f = ebb_loss_input(&p, "eps_f");
     ebb_value t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
-    ebb_value label = ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
+    p.label = classes || ebb_network_classes(net) > 0 ? ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)) : EBB_NONE;
     p.xt = ebb_add(g, ebb_mul(g, p.x0, p.signal), ebb_mul(g, p.noise, p.sigma));
-    if (objective->loss == EBB_LOSS_DENOISING || objective->loss == EBB_LOSS_BOUND)
+    if (answers)
         p.target = ebb_loss_target(&p);
     p.in = p.scale == EBB_NONE ? p.xt : ebb_mul(g, p.xt, p.scale);
-    p.f = learning(&p, t, label);
+    p.f = learning(&p, t, classes ? EBB_NONE : p.label);
     return p;
 }
 
@@ -90,8 +91,11 @@ static ebb_value loss_value(ebb_graph *g, const ebb_network *net, const ebb_obje
 {
     ebb_loss_parts p = parts_of(g, net, o, n);
     ebb_value loss = table[o->loss].make(&p);
-    double numbers = (double)(ebb_shape_count(p.picture) / n);
-    if (o->each)
+    bool classes = o->loss == EBB_LOSS_CLASSIFICATION;
+    double numbers = classes ? 1 : (double)(ebb_shape_count(p.picture) / n);
+    if (o->each && classes)
+        *each = ebb_nn_class_found(g, p.f, p.label);
+    else if (o->each)
         *each = ebb_scale(g, ebb_reshape(g, ebb_loss_sum(&p, loss), EBB_SHAPE(n)), (float)(1.0 / numbers));
     if (o->each || o->weighting != EBB_WEIGHT_SIMPLE || net->prediction == EBB_PREDICT_SCORE)
         loss = ebb_mul(g, loss, ebb_loss_input(&p, "weight"));
@@ -118,6 +122,9 @@ static ebb_status check(ebb_graph *g, const ebb_network *net, const ebb_objectiv
     if (net->learned_variance != (o->loss == EBB_LOSS_BOUND) && o->loss != EBB_LOSS_DENOISING)
         return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss %s %s", table[o->loss].name, net->learned_variance ?
                         "does not train a variance: use denoising or vlb" : "needs a network that learns its variance");
+    if ((net->logits > 0) != (o->loss == EBB_LOSS_CLASSIFICATION))
+        return ebb_fail(g->ctx, EBB_E_ARGUMENT, "loss %s %s", table[o->loss].name, net->logits > 0 ?
+                        "does not train a classifier: use classification" : "trains classifiers only");
     return EBB_OK;
 }
 

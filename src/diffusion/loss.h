@@ -13,6 +13,7 @@ typedef struct ebb_loss_parts {
     ebb_value x0, noise, signal, sigma;
     ebb_value scale, in;         /* the network sees in = scale x_t; EBB_NONE: 1 */
     ebb_value xt, f;             /* x_t, and what the network gives */
+    ebb_value label;             /* (n), or EBB_NONE */
     ebb_value target;            /* of F, for losses that hold it against one */
     ebb_value v;                 /* what it gives for the variance, or EBB_NONE */
     ebb_value eps_x, eps_f;      /* eps_hat = eps_x x_t + eps_f F; EBB_NONE: 0 and 1 */

@@ -12,11 +12,25 @@ static ebb_value over_sigma(ebb_graph *g, ebb_value f, ebb_value t)
     return ebb_mul(g, f, ebb_reshape(g, factor, EBB_SHAPE(ebb_graph_shape(g, f).dim[0], 1, 1, 1)));
 }
 
+/* Of a classifier. */
+static ebb_value logits(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value *variance)
+{
+    ebb_mlp_config mlp = net->u.mlp;
+    if (variance != NULL)
+        *variance = EBB_NONE;
+    if (net->kind == EBB_NET_UNET)
+        return ebb_nn_classifier(g, &net->u.unet, net->logits, x, t);
+    mlp.outputs = net->logits;
+    return ebb_nn_mlp(g, &mlp, x, t, EBB_NONE);
+}
+
 ebb_value ebb_network_outputs(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_value t, ebb_value label,
                               ebb_value *variance)
 {
     ebb_network n = *net;
     bool pictures = n.kind == EBB_NET_UNET;
+    if (net->logits > 0)
+        return logits(g, net, x, t, variance);
     int each = pictures ? n.u.unet.channels : n.u.mlp.inputs, axis = pictures ? 3 : 1;
     *(pictures ? &n.u.unet.outputs : &n.u.mlp.outputs) = net->learned_variance ? 2 * each : each;
     ebb_value all = pictures ? ebb_nn_unet(g, &n.u.unet, x, t, label) : ebb_nn_mlp(g, &n.u.mlp, x, t, label);

@@ -51,6 +51,14 @@ ebb_status ebb_model_describe(ebb_model *model, ebb_model_shape *out)
     return EBB_OK;
 }
 
+ebb_status ebb_model_denoises(ebb_context *ctx, const ebb_model *m)
+{
+    if (m->net.logits == 0)
+        return EBB_OK;
+    return ebb_fail(ctx, EBB_E_ARGUMENT, "this model is a classifier (net.kind=%s), which makes no samples: a model of pictures is "
+                    "needed, which it can lead as ebb sample --classifier", m->recipe->net_kind);
+}
+
 /* ---- metadata --------------------------------------------------------------------------- */
 
 ebb_status ebb_model_recipe(ebb_context *ctx, const ebb_safetensors *st, const char *kind, ebb_recipe **out)

@@ -68,18 +68,36 @@ ebb_status ebb_pullback_plan(ebb_context *ctx, const ebb_network *net, int64_t n
     return status;
 }
 
+ebb_status ebb_class_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options, ebb_plan **out)
+{
+    ebb_graph *g;
+    EBB_TRY(ebb_graph_create(ctx, &g));
+    ebb_value x = ebb_input(g, "x", EBB_F32, ebb_network_shape(net, n)), t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n));
+    ebb_value logits = ebb_network_build(g, net, x, t, EBB_NONE), values[2];
+    values[1] = ebb_nn_class_log_probability(g, logits, ebb_input(g, "label", EBB_I32, EBB_SHAPE(n)));
+    /* The sum over rows: each row's gradient is its own. */
+    ebb_vjp(g, values[1], EBB_NONE, &x, 1, &values[0]);
+    ebb_status status = ebb_graph_status(g);
+    if (status == EBB_OK)
+        status = ebb_plan_create(ctx, g, values, 2, options, out);
+    ebb_graph_free(g);
+    return status;
+}
+
 ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, const ebb_params *params,
                          int64_t n, int64_t batch, const ebb_plan_options *options, ebb_plan **out)
 {
     ebb_graph *g;
     ebb_value *outputs;
     int count = params->count + 1 + objective->each;
+    ebb_plan_options own = *options;
+    own.bound_count = params->count;         /* what each picture says has room of its own */
     EBB_TRY(ebb_graph_create(ctx, &g));
     ebb_status status = ebb_alloc(ctx, (void **)&outputs, (size_t)count, sizeof *outputs, "outputs of the loss graph");
     if (status == EBB_OK)
         status = ebb_loss_build(g, net, objective, n, batch, outputs, count);
     if (status == EBB_OK)
-        status = ebb_plan_create(ctx, g, outputs, count, options, out);
+        status = ebb_plan_create(ctx, g, outputs, count, &own, out);
     ebb_free(outputs);
     ebb_graph_free(g);
     return status;

@@ -25,7 +25,12 @@ static ebb_status check_shard(ebb_context *ctx, const ebb_recipe *r)
 
 static bool is_unet(const ebb_recipe *r)
 {
-    return strcmp(r->net_kind, "mlp") != 0;
+    return strcmp(r->net_kind, "mlp") != 0 && strcmp(r->net_kind, "mlp-classifier") != 0;
+}
+
+static bool is_classifier(const ebb_recipe *r)
+{
+    return strcmp(r->net_kind, "classifier") == 0 || strcmp(r->net_kind, "mlp-classifier") == 0;
 }
 
 static const char *settled(const ebb_recipe *r, const char *value, const char *unet, const char *ddpmpp, const char *ncsnpp)
@@ -65,7 +70,7 @@ static ebb_status check_shape_of_unet(ebb_context *ctx, const ebb_recipe *r)
 static void settle_unet(const ebb_recipe *r, ebb_unet_config *c)
 {
     const char *resample = resample_of(r), *progressive = progressive_of(r);
-    c->groups_of_four = strcmp(r->net_kind, "unet") != 0;
+    c->groups_of_four = strcmp(r->net_kind, "ddpmpp") == 0 || strcmp(r->net_kind, "ncsnpp") == 0;
     c->rescale = strcmp(settled(r, r->net_skip_rescale, "no", "yes", "yes"), "yes") == 0;
     c->attention_once = strcmp(settled(r, r->net_attention_up, "each", "once", "once"), "once") == 0;
     c->resample = strcmp(resample, "fir") == 0 ? EBB_RESAMPLE_FIR
@@ -92,6 +97,23 @@ static ebb_status check_levels(ebb_context *ctx, const ebb_recipe *r)
             return ebb_fail(ctx, EBB_E_ARGUMENT,
                             "net.attention names level %d, but net.mult has levels 0..%d",
                             r->net_attention.at[i], r->net_mult.count - 1);
+    return EBB_OK;
+}
+
+/* Network and loss belong together, and a class is what it is about. */
+static ebb_status check_classifier(ebb_context *ctx, const ebb_recipe *r)
+{
+    bool trained = strcmp(r->loss_kind, "classification") == 0;
+    if (is_classifier(r) != trained)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.kind=%s and loss.kind=%s: %s", r->net_kind, r->loss_kind, trained ?
+                        "classification is of net.kind classifier or mlp-classifier" : "a classifier is trained by loss.kind=classification");
+    if (!trained)
+        return EBB_OK;
+    if (r->net_classes < 2)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.classes=%lld: a classifier needs two classes at least", (long long)r->net_classes);
+    if (strcmp(r->net_variance, "learned") == 0 || strcmp(r->loss_reduction, "mean") != 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.variance=%s, loss.reduction=%s: a classifier has one loss a picture and no "
+                        "variance: leave both as they are", r->net_variance, r->loss_reduction);
     return EBB_OK;
 }
 
@@ -155,6 +177,7 @@ ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "data.colour=%s is of pictures: data.kind=%s makes points", r->data_colour, r->data_kind);
     EBB_TRY(check_shard(ctx, r));
     EBB_TRY(check_levels(ctx, r));
+    EBB_TRY(check_classifier(ctx, r));
     EBB_TRY(check_schedule(ctx, r));
     if (r->train_snapshot_every > 0 && strcmp(r->optim_ema_kind, "power-function") != 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "train.snapshot_every=%lld keeps averages of power functions: set "
@@ -183,7 +206,7 @@ static ebb_unet_config unet_config(const ebb_recipe *r)
         .blocks = (int)r->net_blocks,
         .groups = (int)r->net_groups,
         .eps = (float)r->net_norm_eps,
-        .classes = (int)r->net_classes,
+        .classes = is_classifier(r) ? 0 : (int)r->net_classes,
     };
     for (int i = 0; i < r->net_mult.count; i++)
         unet.mult[i] = r->net_mult.at[i];
@@ -250,7 +273,7 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
                                       .width = (int)r->net_width,
                                       .depth = (int)r->net_depth,
                                       .time_dim = (int)r->net_time_dim,
-                                      .classes = (int)r->net_classes};
+                                      .classes = is_classifier(r) ? 0 : (int)r->net_classes};
     }
     out->prediction = ebb_prediction_find(r->process_prediction);
     out->sigma_data = r->process_sigma_data;
@@ -259,6 +282,7 @@ ebb_status ebb_recipe_network(ebb_context *ctx, const ebb_recipe *r, ebb_network
     out->over_sigma = exploding && is_fourier(r) && out->prediction == EBB_PREDICT_SCORE;
     out->dropout = r->net_dropout;
     out->learned_variance = strcmp(r->net_variance, "learned") == 0;
+    out->logits = is_classifier(r) ? (int)r->net_classes : 0;
     return EBB_OK;
 }
 
@@ -266,7 +290,7 @@ void ebb_recipe_objective(const ebb_recipe *r, ebb_objective *out)
 {
     *out = (ebb_objective){.loss = ebb_loss_find(r->loss_kind), .weighting = ebb_weighting_find(r->loss_weighting),
                            .gamma = r->loss_gamma, .k = r->loss_k,
-                           .half_sum = strcmp(r->loss_reduction, "half-sum") == 0, .each = strcmp(r->loss_times, "history") == 0,
+                           .half_sum = strcmp(r->loss_reduction, "half-sum") == 0, .each = strcmp(r->loss_times, "history") == 0 || is_classifier(r),
                            .bound = r->loss_bound * (double)r->process_steps};
 }
 

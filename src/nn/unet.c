@@ -159,8 +159,10 @@ static void check_config(ebb_graph *g, const ebb_unet_config *c)
                            level, c->base, c->mult[level], ebb_unet_groups(c, (int64_t)c->base * c->mult[level]));
 }
 
-ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_value t, ebb_value label)
+ebb_value ebb_unet_encode(ebb_unet *u, ebb_value x, ebb_value t, ebb_value label)
 {
+    ebb_graph *g = u->g;
+    const ebb_unet_config *c = u->c;
     if (ebb_graph_status(g) != EBB_OK)
         return EBB_NONE;
     check_config(g, c);
@@ -171,16 +173,23 @@ ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_v
                        c->size_h, c->size_w, c->channels);
     if (ebb_graph_status(g) != EBB_OK)
         return EBB_NONE;
-
-    ebb_unet u = {.g = g, .c = c, .picture = x, .sum = EBB_NONE};
-    u.temb = c->fourier > 0 ? ebb_nn_fourier_condition(g, t, label, c->classes, c->base, c->fourier, 4 * c->base)
-                            : ebb_nn_condition(g, t, label, c->classes, c->base, 4 * c->base);
+    u->temb = c->fourier > 0 ? ebb_nn_fourier_condition(g, t, label, c->classes, c->base, c->fourier, 4 * c->base)
+                             : ebb_nn_condition(g, t, label, c->classes, c->base, 4 * c->base);
     x = ebb_nn_conv(g, "conv_in", x, c->base, 3, 1, 1.0f);
-    x = way_down(&u, x);
-    x = middle(&u, x);
-    x = way_up(&u, x);
-    x = ebb_silu(g, ebb_unet_norm(&u, "conv_norm_out", x));
-    x = ebb_nn_conv(g, "conv_out", x, c->outputs > 0 ? c->outputs : c->channels, 3, 1, 0.0f);
+    return middle(u, way_down(u, x));
+}
+
+ebb_value ebb_nn_unet(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_value t, ebb_value label)
+{
+    ebb_unet u = {.g = g, .c = c, .picture = x, .sum = EBB_NONE};
+    x = ebb_unet_encode(&u, x, t, label);
+    if (ebb_graph_status(g) == EBB_OK) {
+        x = way_up(&u, x);
+        x = ebb_silu(g, ebb_unet_norm(&u, "conv_norm_out", x));
+        x = ebb_nn_conv(g, "conv_out", x, c->outputs > 0 ? c->outputs : c->channels, 3, 1, 0.0f);
+    }
     ebb_free(u.skip);
+    if (ebb_graph_status(g) != EBB_OK)
+        return EBB_NONE;
     return c->output == EBB_PYRAMID_SKIP && u.sum != EBB_NONE ? ebb_add(g, u.sum, x) : x;
 }

@@ -27,6 +27,11 @@ ebb_value ebb_unet_resized(const ebb_unet *u, ebb_value x, ebb_resize size);
 ebb_value ebb_unet_residual(ebb_unet *u, ebb_value x, int64_t out, ebb_resize size);
 ebb_value ebb_unet_attention(const ebb_unet *u, ebb_value x);
 
+/* ---- the way down (unet.c) --------------------------------------------------------------------------------- */
+/* Checks the configuration and x (N,H,W,channels), makes temb, and goes from conv_in down and through the middle:
+ * (N,h,w,C) of the last level. */
+ebb_value ebb_unet_encode(ebb_unet *u, ebb_value x, ebb_value t, ebb_value label);
+
 /* ---- pyramids (unet_pyramid.c) ------------------------------------------------------------------------- */
 /* x, just halved, with what it is to see of the picture. */
 ebb_value ebb_unet_see(ebb_unet *u, ebb_value x);

@@ -280,7 +280,8 @@ static void place_rooms(ebb_plan *p, room *rooms, int count, bool keep_all)
 
 static bool needs_room(const ebb_buffer *b, const ebb_plan_options *options)
 {
-    bool bound = b->home == EBB_HOME_OUTPUT && options->bound_from > 0 && b->index >= options->bound_from;
+    bool bound = b->home == EBB_HOME_OUTPUT && options->bound_from > 0 && b->index >= options->bound_from &&
+                 (options->bound_count == 0 || b->index < options->bound_from + options->bound_count);
     return b->home != EBB_HOME_PARAM && b->same_as < 0 && !bound;
 }
 

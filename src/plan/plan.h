@@ -33,8 +33,8 @@ typedef struct ebb_plan_options {
     bool no_fuse;
     bool fast_conv;              /* 3x3 convolutions by Winograd's method where it pays: other bits, errors below
                                     16 times those of the exact form */
-    int bound_from;              /* outputs from this one on get no room: the caller binds them before every run;
-                                    0: all have room */
+    int bound_from, bound_count; /* so many outputs (0: all) from this one on get no room: the caller binds them before every
+                                    run; bound_from 0: all have room */
     int bf16;                    /* pictures of that many channels and more in bfloat16 (precision.c): other bits, by
                                     ISA too; usual: EBB_BF16_CHANNELS; 0: all f32 */
     ebb_plan_memory memory;

@@ -1,4 +1,5 @@
-/* guides.c: a sampling job's field: the model with its class and without, a weaker model, what the caller knows of y.
+/* guides.c: a sampling job's field: the model with its class and without, a weaker model, a classifier, what the
+ * caller knows of y.
  *
  * The same plan answers with the class and without, one after the other; every other network has its own.
  */
@@ -6,6 +7,7 @@
 
 #include <string.h>
 
+#include "diffusion/guide.h"
 #include "model/plans.h"
 
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
@@ -26,11 +28,22 @@ static ebb_status make_plan(const ebb_guides *g, const ebb_model *m, ebb_plan **
     return EBB_OK;
 }
 
+static ebb_status make_classifier(ebb_guides *g)
+{
+    const ebb_model *m = g->job->o.classifier;
+    ebb_plan_options options = plan_options(g, m);
+    EBB_TRY(ebb_class_plan(g->job->ctx, &m->net, g->way.shard, &options, &g->classifier));
+    ebb_params_bind(&m->params, g->classifier, m->weights);
+    return EBB_OK;
+}
+
 static ebb_status make(ebb_guides *g)
 {
     EBB_TRY(make_plan(g, g->job->model, &g->plan));
     if (g->job->o.guide != NULL)
         EBB_TRY(make_plan(g, g->job->o.guide, &g->guide));
+    if (g->job->o.classifier != NULL)
+        EBB_TRY(make_classifier(g));
     return EBB_OK;
 }
 
@@ -48,18 +61,23 @@ void ebb_guides_prepare(ebb_guides *g)
     ebb_plan_prepare(g->plan);
     if (g->guide != NULL)
         ebb_plan_prepare(g->guide);
+    if (g->classifier != NULL)
+        ebb_plan_prepare(g->classifier);
 }
 
 ebb_status ebb_guides_check(const ebb_guides *g)
 {
     EBB_TRY(ebb_plan_check(g->plan));
-    return g->guide != NULL ? ebb_plan_check(g->guide) : EBB_OK;
+    if (g->guide != NULL)
+        EBB_TRY(ebb_plan_check(g->guide));
+    return g->classifier != NULL ? ebb_plan_check(g->classifier) : EBB_OK;
 }
 
 void ebb_guides_free(ebb_guides *g)
 {
     ebb_plan_free(g->plan);
     ebb_plan_free(g->guide);
+    ebb_plan_free(g->classifier);
     *g = (ebb_guides){0};
 }
 
@@ -116,11 +134,17 @@ static void assemble(const ebb_guides *g, int worker, double *variance, double *
     r->main = field_of(r, g->job->model, g->plan, worker, !bare);
     r->main.variance = variance;
     r->guided = (ebb_guided){.main = ebb_field_of_model(&r->main), .w = o->guidance, .low = o->guidance_low,
-                             .high = o->guidance_high, .work = work};
+                             .high = o->guidance_high, .work = work,
+                             .mean = ebb_guide_form_find(o->classifier_form) == EBB_GUIDE_MEAN};
     if (o->guidance != 0 && !bare) {
         r->other = g->guide != NULL ? field_of(r, o->guide, g->guide, worker, true)
                                     : field_of(r, g->job->model, g->plan, worker, false);
         r->guided.other = ebb_field_of_model(&r->other);
+    }
+    if (g->classifier != NULL) {
+        r->classifier = (ebb_classifier){.model = o->classifier, .plan = g->classifier, .worker = worker, .n = r->n,
+                                         .numbers = r->numbers, .label = r->label};
+        r->guided.lead[r->guided.leads++] = ebb_lead_of_classifier(&r->classifier, o->classifier_scale);
     }
     if (o->condition != NULL)
         r->guided.lead[r->guided.leads++] = (ebb_lead){.gradient = ask, .self = r, .scale = 1, .wants_x0 = true};

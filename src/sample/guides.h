@@ -3,6 +3,7 @@
 #ifndef EBB_GUIDES_H
 #define EBB_GUIDES_H
 
+#include "sample/classifier.h"
 #include "sample/field.h"
 #include "sample/guided.h"
 #include "sample/sample_job.h"
@@ -10,7 +11,8 @@
 typedef struct ebb_guides {
     const ebb_sample_job *job;
     ebb_eval_way way;
-    ebb_plan *plan, *guide;      /* of the model; of the model to lead away from, or NULL */
+    ebb_plan *plan;              /* of the model; the others or NULL */
+    ebb_plan *guide, *classifier;
 } ebb_guides;
 ebb_status ebb_guides_create(const ebb_sample_job *job, ebb_eval_way way, ebb_guides *out);
 /* Before runs. */
@@ -25,6 +27,7 @@ typedef struct ebb_guides_rows {
     int64_t *sample;             /* (n) first + i of each row */
     int32_t *label;              /* (n) class, or the number of classes for none */
     ebb_model_field main, other;
+    ebb_classifier classifier;
     ebb_guided guided;
     ebb_field field;
 } ebb_guides_rows;

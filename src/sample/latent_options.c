@@ -95,6 +95,7 @@ ebb_status ebb_latent_settle(ebb_context *ctx, ebb_latent_job *j, const ebb_late
         return ebb_fail(ctx, EBB_E_ARGUMENT, "options of codes: size is %zu; start from ebb_latent_defaults()", options->size);
     if (options != NULL)
         memcpy(&j->o, options, options->size < sizeof j->o ? options->size : sizeof j->o);
+    EBB_TRY(ebb_model_denoises(ctx, j->model));
     EBB_TRY(check_numbers(ctx, j));
     EBB_TRY(check_labels(ctx, j));
     EBB_TRY(check_sampler(ctx, j));

@@ -99,6 +99,7 @@ ebb_status ebb_nll_settle(ebb_context *ctx, ebb_nll_job *j, const ebb_nll_option
         return ebb_fail(ctx, EBB_E_ARGUMENT, "likelihood options: size is %zu; set it to sizeof(ebb_nll_options)", options->size);
     if (options != NULL)
         memcpy(&j->o, options, options->size < sizeof j->o ? options->size : sizeof j->o);
+    EBB_TRY(ebb_model_denoises(ctx, j->model));
     EBB_TRY(check_numbers(ctx, &j->o));
     EBB_TRY(check_words(ctx, j));
     j->o.repeats = j->o.repeats > 0 ? j->o.repeats : 1;

@@ -4,13 +4,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "diffusion/guide.h"
 #include "sample/field.h"
+#include "sample/guided.h"
 #include "sample/sample_job.h"
 
 ebb_sample_options ebb_sample_defaults(void)
 {
     return (ebb_sample_options){
-        .size = sizeof(ebb_sample_options), .n = 1, .label = EBB_LABEL_NONE, .guidance = NAN, .eta = NAN};
+        .size = sizeof(ebb_sample_options), .n = 1, .label = EBB_LABEL_NONE, .guidance = NAN, .eta = NAN,
+        .classifier_scale = NAN};
 }
 
 /* Guidance needs a class. */
@@ -22,13 +25,15 @@ static void fill_from_recipe(ebb_sample_options *o, const ebb_recipe *r)
     if (o->steps == 0 && recipes)
         o->steps = (int)r->sample_steps;
     if (isnan(o->guidance) && o->guide == NULL)
-        o->guidance = o->label == EBB_LABEL_NONE ? 0 : r->sample_guidance;
+        o->guidance = o->label == EBB_LABEL_NONE || o->classifier != NULL ? 0 : r->sample_guidance;
     if (isnan(o->eta))
         o->eta = recipes && r->sample_eta >= 0 ? r->sample_eta : NAN;
     if (o->grid == NULL)
         o->grid = recipes ? r->sample_grid : "";
     if (o->precision == NULL)
         o->precision = r->precision_type;
+    if (isnan(o->classifier_scale))
+        o->classifier_scale = 1;
 }
 
 /* ---- checks ---------------------------------------------------------------------------------------------------- */
@@ -43,6 +48,19 @@ static ebb_status check_numbers(ebb_context *ctx, const ebb_sample_options *o)
     if (strcmp(o->precision, "f32") != 0 && strcmp(o->precision, "bf16") != 0)
         return ebb_fail(ctx, EBB_E_USAGE, "unknown precision '%s': f32 or bf16 (none: as the model was trained)", o->precision);
     return EBB_OK;
+}
+
+/* Whether each network is what it is given as. */
+static ebb_status check_kinds(const ebb_sample_job *j)
+{
+    const ebb_model *classifier = j->o.classifier;
+    EBB_TRY(ebb_model_denoises(j->ctx, j->model));
+    if (j->o.guide != NULL)
+        EBB_TRY(ebb_model_denoises(j->ctx, j->o.guide));
+    if (classifier == NULL || classifier->net.logits > 0)
+        return EBB_OK;
+    return ebb_fail(j->ctx, EBB_E_ARGUMENT, "what is given as classifier tells no classes (net.kind=%s): train one with "
+                    "loss.kind=classification, as recipe digits-classifier", classifier->recipe->net_kind);
 }
 
 static ebb_status check_label(ebb_sample_job *j)
@@ -101,11 +119,36 @@ static ebb_status check_guide(ebb_sample_job *j)
     return EBB_OK;
 }
 
+static ebb_status check_classifier(ebb_sample_job *j)
+{
+    const ebb_sample_options *o = &j->o;
+    const ebb_model *c = o->classifier;
+    const char *forms[EBB_GUIDE_FORMS];
+    char near[80];
+    for (ebb_guide_form form = 0; form < EBB_GUIDE_FORMS; form++)
+        forms[form] = ebb_guide_form_name(form);
+    if (ebb_guide_form_find(o->classifier_form) == EBB_GUIDE_FORMS)
+        return ebb_fail(j->ctx, EBB_E_USAGE, "no form of classifier guidance '%s': epsilon or mean%s", o->classifier_form,
+                        ebb_suggest(o->classifier_form, forms, EBB_GUIDE_FORMS, near, sizeof near));
+    if (!isfinite(o->classifier_scale))
+        return ebb_fail(j->ctx, EBB_E_ARGUMENT, "the classifier's scale must be a finite number, as 1 or 4");
+    if (c == NULL)
+        return EBB_OK;
+    if (o->label == EBB_LABEL_NONE)
+        return ebb_fail(j->ctx, EBB_E_ARGUMENT, "a classifier leads to a class: choose one of 0..%d, or all", c->net.logits - 1);
+    if (c->net.logits != j->classes)
+        return ebb_fail(j->ctx, EBB_E_ARGUMENT, "the classifier knows %d classes, and the model %d", c->net.logits, j->classes);
+    return check_partner(j, c, "classifier");
+}
+
 static ebb_status check_walk(ebb_sample_job *j)
 {
     double any;
     ebb_model_field of_model = {.variance = j->model->net.learned_variance ? &any : NULL};
-    ebb_field field = ebb_field_of_model(&of_model);
+    ebb_guided guided = {.main = ebb_field_of_model(&of_model), .work = &any,
+                         .leads = (j->o.classifier != NULL) + (j->o.condition != NULL),
+                         .mean = ebb_guide_form_find(j->o.classifier_form) == EBB_GUIDE_MEAN};
+    ebb_field field = ebb_field_guided(&guided);
     return ebb_walk_check(j->ctx, &(ebb_walk){.sampler = j->sampler, .process = &j->model->process, .grid = &j->grid,
                                               .set = j->set, .field = &field});
 }
@@ -144,12 +187,16 @@ ebb_status ebb_sample_settle(ebb_sample_job *j, const ebb_sample_options *option
     j->o = ebb_sample_defaults();
     memcpy(&j->o, options, options->size < sizeof j->o ? options->size : sizeof j->o);
     int asked = j->o.steps;
+    EBB_TRY(check_kinds(j));
     j->classes = (int)j->model->recipe->net_classes;
+    if (j->classes == 0 && j->o.classifier != NULL)
+        j->classes = j->o.classifier->net.logits;
     fill_from_recipe(&j->o, j->model->recipe);
     EBB_TRY(check_numbers(j->ctx, &j->o));
     EBB_TRY(check_label(j));
     EBB_TRY(check_guidance(j));
     EBB_TRY(check_guide(j));
+    EBB_TRY(check_classifier(j));
     return check_sampler(j, asked);
 }
 

@@ -68,6 +68,7 @@ static ebb_status train(ebb_toy_job *t)
 static ebb_status load(ebb_toy_job *t)
 {
     EBB_TRY(ebb_model_load(t->ctx, t->o.model, &t->model));
+    EBB_TRY(ebb_model_denoises(t->ctx, t->model));
     const ebb_network *net = &t->model->net;
     int64_t numbers = ebb_shape_count(ebb_network_shape(net, 1));
     if (numbers != t->law.dim)

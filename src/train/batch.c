@@ -25,7 +25,7 @@ static ebb_rng_at draw(const ebb_learner *l, ebb_stream stream, int64_t i)
 static int32_t draw_label(const ebb_learner *l, int64_t i)
 {
     ebb_rng_at at = draw(l, EBB_STREAM_DROP, i);
-    bool drop = ebb_rng_uniform(&at, 0) < l->recipe->loss_label_drop;
+    bool drop = l->net.logits == 0 && ebb_rng_uniform(&at, 0) < l->recipe->loss_label_drop;
     return drop ? (int32_t)l->recipe->net_classes : l->data->labels[l->pictures[i]];
 }
 

@@ -1,5 +1,6 @@
 /* learner.c: draw a batch (batch.c), gradient by shards, one step of AdamW. */
 #include <math.h>
+#include <string.h>
 
 #include "train/learner.h"
 #include "train/memory.h"
@@ -11,7 +12,7 @@ static ebb_status make_blocks(ebb_context *ctx, bool measure_only, ebb_learner *
     EBB_TRY(ebb_alloc(ctx, (void **)&l->partial, (size_t)ebb_optim_chunks(l->params.length),
                       sizeof *l->partial, "gradient norm"));
     EBB_TRY(ebb_alloc(ctx, (void **)&l->pictures, (size_t)l->recipe->train_batch, sizeof *l->pictures, "batch"));
-    if (l->objective.each) {
+    if (strcmp(l->recipe->loss_times, "history") == 0) {
         EBB_TRY(ebb_history_create(ctx, l->process.steps, &l->history));
         EBB_TRY(ebb_alloc(ctx, (void **)&l->times, (size_t)l->recipe->train_batch, sizeof *l->times, "times of the batch"));
     }
@@ -111,6 +112,15 @@ void ebb_learner_refresh(ebb_learner *l)
 
 /* ---- the step --------------------------------------------------------------------------- */
 
+/* Of a classifier: the part of the batch whose class it found. */
+static double found(const ebb_learner *l)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < l->recipe->train_batch; i++)
+        sum += l->shards.each[i];
+    return sum / (double)l->recipe->train_batch;
+}
+
 ebb_status ebb_learner_step(ebb_learner *l, double *loss, double *norm)
 {
     float *gradient;
@@ -128,6 +138,7 @@ ebb_status ebb_learner_step(ebb_learner *l, double *loss, double *norm)
     ebb_optim_step(l->ctx, l->recipe, n, &l->blocks, gradient, *norm, l->params.trained);
     ebb_learner_refresh(l);
     ebb_batch_learn(l);
+    l->found = l->net.logits > 0 ? found(l) : NAN;
     l->step = n;
     return EBB_OK;
 }

@@ -25,6 +25,7 @@ typedef struct ebb_learner {
     double *partial;             /* sums of squares of the chunks */
     uint32_t *pictures;          /* (batch): which the batch of this step holds */
     int64_t step;                /* finished */
+    double found;                /* of a classifier: the part of the last batch whose class it found, before the step; else NaN */
 } ebb_learner;
 
 /* batch.c: the pictures of a shard, the levels of noise, and what else its loss takes: an ebb_shard_fill of the learner. */

@@ -17,7 +17,8 @@ bool ebb_trainer_has_grid(const ebb_trainer *t)
 {
     const ebb_recipe *r = t->recipe;
     bool drawable = r->data_channels == 1 || r->data_channels == 3;
-    return r->train_sample_every > 0 && drawable && t->learner.net.kind == EBB_NET_UNET;
+    return r->train_sample_every > 0 && drawable && t->learner.net.kind == EBB_NET_UNET &&
+           t->learner.net.logits == 0;
 }
 
 static grid grid_of(const ebb_recipe *r)

@@ -1,5 +1,6 @@
 /* runlog.c: appends lines to log.jsonl, and cuts it back to a checkpoint when a run is resumed.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,11 +10,13 @@
 
 ebb_status ebb_runlog_append(ebb_context *ctx, const char *path, const ebb_log_line *l)
 {
-    char text[512];
+    char text[512], accuracy[40] = "";
+    if (isfinite(l->accuracy))
+        snprintf(accuracy, sizeof accuracy, "\"accuracy\": %.6g, ", l->accuracy);
     snprintf(text, sizeof text,
-             "{\"step\": %lld, \"loss\": %.9g, \"loss_mean\": %.9g, \"gradient_norm\": %.9g, \"lr\": %.9g, "
+             "{\"step\": %lld, \"loss\": %.9g, \"loss_mean\": %.9g, %s\"gradient_norm\": %.9g, \"lr\": %.9g, "
              "\"images_per_second\": %.2f, \"seconds\": %.3f}\n",
-             (long long)l->step, l->loss, l->loss_mean, l->gradient_norm, l->lr, l->images_per_second,
+             (long long)l->step, l->loss, l->loss_mean, accuracy, l->gradient_norm, l->lr, l->images_per_second,
              l->seconds);
     return ebb_file_append(ctx, path, text);
 }

@@ -8,6 +8,7 @@
 typedef struct ebb_log_line {
     int64_t step;
     double loss, loss_mean, gradient_norm, lr, images_per_second, seconds;
+    double accuracy;             /* of a classifier; NaN: none */
 } ebb_log_line;
 ebb_status ebb_runlog_append(ebb_context *ctx, const char *path, const ebb_log_line *line);
 /* Drops what comes after `step` (a run that was cut had logged steps its checkpoint does not know) and

@@ -1,6 +1,7 @@
 /* start.c: how a run begins: in an empty directory, or from the checkpoint of an earlier one; and what
  * it announces before its first step.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,6 +105,7 @@ static ebb_status allocate(ebb_context *ctx, const char *dir, ebb_trainer **out)
 {
     EBB_TRY(ebb_alloc(ctx, (void **)out, 1, sizeof **out, "trainer"));
     (*out)->ctx = ctx;
+    (*out)->accuracy = NAN;
     (*out)->learner = (ebb_learner){.shards.result = -1};
     ebb_status status = ebb_strdup(ctx, &(*out)->dir, dir);
     if (status != EBB_OK) {

@@ -4,6 +4,7 @@
  * checkpoint, from which a run resumes, is never ahead of what it stands for. Of several ranks the first writes
  * them; the others hear whether it could.
  */
+#include <math.h>
 #include <stdio.h>
 
 #include "train/dist.h"
@@ -72,6 +73,7 @@ static ebb_status write_log(ebb_trainer *t, const ebb_train_report *report)
         .lr = ebb_optim_lr(t->recipe, report->step),
         .images_per_second = seconds > 0 ? (double)pictures / seconds : 0,
         .seconds = t->seconds,
+        .accuracy = report->accuracy,
     };
     t->logged_step = t->learner.step;
     t->logged_seconds = t->seconds;
@@ -118,11 +120,13 @@ static void take_stock(ebb_trainer *t, double loss, double norm, double seconds,
 {
     const ebb_learner *l = &t->learner;
     t->loss_mean = l->step == 1 ? loss : MEAN_KEEP * t->loss_mean + (1 - MEAN_KEEP) * loss;
+    t->accuracy = isfinite(t->accuracy) ? MEAN_KEEP * t->accuracy + (1 - MEAN_KEEP) * l->found : l->found;
     t->step_seconds = t->step_seconds > 0 ? TIME_KEEP * t->step_seconds + (1 - TIME_KEEP) * seconds : seconds;
     t->seconds += seconds;
     report->step = l->step;
     report->loss = loss;
     report->loss_mean = t->loss_mean;
+    report->accuracy = t->accuracy;
     report->gradient_norm = norm;
     report->images_per_second = t->step_seconds > 0 ? (double)t->recipe->train_batch / t->step_seconds : 0;
     report->seconds_left = (double)(t->recipe->train_steps - l->step) * t->step_seconds;
@@ -134,7 +138,8 @@ ebb_status ebb_trainer_step(ebb_trainer *t, ebb_train_report *out)
     ebb_train_report report = {.size = sizeof report,
                                .steps = t->recipe->train_steps,
                                .step = t->learner.step,
-                               .loss_mean = t->loss_mean};
+                               .loss_mean = t->loss_mean,
+                               .accuracy = t->accuracy};
     ebb_status status = EBB_OK;
     if (t->learner.step < t->recipe->train_steps) {
         status = ebb_learner_step(&t->learner, &loss, &norm);

@@ -14,6 +14,7 @@ struct ebb_trainer {
     ebb_learner learner;
     ebb_model *average;          /* looks at the averaged weights */
     double loss_mean;            /* exponential, over about 100 steps */
+    double accuracy;             /* the same of a classifier, from this process's first step on; else NaN */
     double step_seconds;         /* the same over about 20, of this process; 0: no step yet */
     double seconds;              /* of training, all processes together */
     int64_t logged_step;         /* at the last line of the log, or the start */

@@ -33,6 +33,32 @@ draw 1 no '--guidance 1 --guide-model other/model.safetensors'; says 'process'
 absent no.npy
 expect 0 sample --help; prints 'isachenko'; prints '--guide-model'; prints 'Kynkaanniemi'
 
+# A classifier, of digits without classes too.
+expect 0 train tiny.json net.kind=classifier loss.kind=classification -o judge; prints 'ebb classify'
+grep -q '"accuracy":' judge/log.jsonl || fail "log.jsonl has no accuracy"
+judge=judge/model.safetensors
+draw 0 led "--class 7 --guidance -1 --classifier $judge --classifier-scale 3"; prints '"nfe":8'
+cmp -s led.npy none.npy && fail "a classifier leads nowhere"
+draw 0 led "--class 7 --sampler ddpm --classifier $judge --classifier-form mean --guidance 1"; prints '"nfe":12'
+expect 0 train tiny.json net.classes=0 data.labels= train.steps=1 -o bare
+expect 0 sample bare/model.safetensors --class all -n 10 --steps 2 --classifier $judge -o all.png
+draw 1 no "--classifier $judge"; says 'leads to a class'
+draw 1 no "--class 7 --classifier $model"; says 'tells no classes'
+draw 2 no '--class 7 --classifier-scale 3'; says 'give that too'
+draw 1 no "--class 7 --classifier $judge --classifier-form mean"; says 'take the form epsilon'
+expect 1 sample $judge -o no.png; says 'is a classifier'
+expect 1 nll $judge -n 2; says 'is a classifier'
+expect 0 classify $judge -n 40 --levels 3; prints 'cross_entropy'; prints 'labelled'
+expect 0 classify $judge w.npy --json; is_json; prints '"labelled":false'
+expect 0 classify $judge "$DATA/mnist/mnist-test-images-idx3-ubyte.gz" --labels "$DATA/mnist/mnist-test-labels-idx1-ubyte.gz" -n 30 --seed 2 --json
+is_json; prints '"labelled":true'
+expect 1 classify $model; says 'tells no classes'
+expect 2 classify; says 'which classifier'
+expect 2 classify a b c; says 'c'
+expect 2 classify $judge --labels x; says 'give both'
+expect 2 classify $judge -n -1; says '-n'
+expect 0 classify --help; prints '--levels'
+
 # Exact laws.
 expect 0 toy digits-1d --class 7 --guidance scale:0.5 -n 300 --resamples -1 --json; prints '"guidance":-0.5'
 expect 0 toy digits-1d --class 7 --guidance-interval 0.1,3 --guidance 1 -n 300 --resamples -1
