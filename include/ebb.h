@@ -338,7 +338,8 @@ typedef struct ebb_toy_options {
 /* target NULL, label EBB_LABEL_NONE, all else zero. */
 EBB_API ebb_toy_options ebb_toy_defaults(void);
 /* JSON of the job. samples: {nfe, distances: {NAME: {value, floor (of as many true points), low, high (90% by resampling)}},
- * modes, classes, chi_square, moments, flow_error (root mean square distance to the exact probability flow from the same
+ * modes, classes (of guided samples on a line with the share of the tilted law p^-w p_class^(1+w), which they do not follow),
+ * chi_square, moments, flow_error (root mean square distance to the exact probability flow from the same
  * start; samplers without noise only), fisher (trained scores: E |s - true score|^2 by level)}; compare: {rows}; convergence:
  * {rows, theorem (normal laws on a line)}; panels: {gap, rows}; restore: {task, truth, y, posterior_mean, rows: [{method, nfe,
  * mean_error, covariance_error, share_error, energy, w2}], the last of as many true samples}. Does not depend on threads. EBB_E_USAGE: an unknown name;

@@ -158,8 +158,10 @@ static void show_samples(const json_t *json)
     if (modes)
         show_rows("Modes", json_object_get(json, "modes"));
     show_test(json, "chi_square", "modes");
-    if (!modes)
-        show_rows("Classes", json_object_get(json, "classes"));
+    json_t *classes = json_object_get(json, "classes");
+    bool tilted = json_object_get(json_array_get(classes, 0), "tilted") != NULL;
+    if (!modes || tilted)
+        show_rows(tilted ? "Classes (tilted: of the law p^-w p_class^(1+w), which guided walks do not sample)" : "Classes", classes);
     if (json_array_size(json_object_get(json, "classes")) != json_array_size(json_object_get(json, "modes")))
         show_test(json, "class_chi_square", "classes");
     show_rows("Fisher divergence E |s - true score|^2 of the learned score, by level", json_object_get(json, "fisher"));

@@ -44,7 +44,7 @@ static json_t *test_row(const double *share, const double *expected, int count, 
 
 /* Shares of modes, where there are not too many, and of classes; of the whole law, though a class may be aimed at. */
 static void fill_modes(const ebb_toy_job *t, const double *share, const double *error, const double *of_class, double *expected,
-                       json_t *to)
+                       const double *tilted, json_t *to)
 {
     const ebb_target *law = &t->law;
     bool one = t->aim == &t->one;
@@ -65,6 +65,8 @@ static void fill_modes(const ebb_toy_job *t, const double *share, const double *
         for (int k = 0; k < law->parts; k++)
             want += law->label[k] == c ? expected[k] : 0;
         json_array_append_new(classes, json_pack("{s:i, s:f, s:f}", "class", c, "expected", want, "share", of_class[c]));
+        if (tilted != NULL)
+            json_object_set_new(json_array_get(classes, (size_t)c), "tilted", json_real(tilted[c]));
         expected[law->parts + c] = want;
     }
     json_object_set_new(to, "modes", modes);
@@ -77,10 +79,11 @@ static ebb_status add_modes(ebb_toy_job *t, const double *x, json_t *to)
 {
     size_t parts = (size_t)t->law.parts, classes = (size_t)t->law.classes;
     double *room;
-    EBB_TRY(ebb_alloc(t->ctx, (void **)&room, 3 * parts + 2 * classes, sizeof *room, "shares of modes"));
-    ebb_status status = ebb_mode_shares(t->ctx, &t->law, x, t->o.n, room, room + parts, room + 2 * parts);
+    EBB_TRY(ebb_alloc(t->ctx, (void **)&room, 3 * parts + 4 * classes, sizeof *room, "shares of modes"));
+    double *of_class = room + 2 * parts, *expected = of_class + classes, *tilted = expected + parts + classes;
+    ebb_status status = ebb_mode_shares(t->ctx, &t->law, x, t->o.n, room, room + parts, of_class);
     if (status == EBB_OK)
-        fill_modes(t, room, room + parts, room + 2 * parts, room + 2 * parts + classes, to);
+        fill_modes(t, room, room + parts, of_class, expected, ebb_toy_tilt(t, tilted, tilted + classes) ? tilted : NULL, to);
     ebb_free(room);
     return status;
 }
@@ -209,6 +212,8 @@ static ebb_status run(ebb_toy_job *t, json_t **out)
     if (t->o.label != EBB_LABEL_NONE) {
         json_object_set_new(r, "class", json_integer(t->o.label));
         json_object_set_new(r, "guidance", json_real(t->o.guidance));
+        if (t->o.classifier_scale != 0)
+            json_object_set_new(r, "classifier_scale", json_real(t->o.classifier_scale));
     }
     if (t->trained_steps > 0)
         json_object_set_new(r, "training", json_pack("{s:I, s:f}", "steps", (json_int_t)t->trained_steps, "loss", t->trained_loss));

@@ -61,6 +61,11 @@ size_t ebb_toy_field_work(const ebb_toy_job *t, int64_t n);
 /* Scores that one evaluation asks: 1, or 2 where the class is held against all. */
 int ebb_toy_asked(const ebb_toy_job *t);
 
+/* ---- the law that guidance is named after (toy_tilt.c) ------------------------------------------------------------------- */
+/* share (classes) of p^-w p_class^(1+w), w with what an exact classifier adds; posterior (classes): room. false: not on a line, no
+ * guidance to speak of (w 0 or -1), or no law. */
+bool ebb_toy_tilt(const ebb_toy_job *t, double *share, double *posterior);
+
 /* ---- walks (toy_walk.c) --------------------------------------------------------------------------------------------------- */
 /* Non-zero: stop. */
 int ebb_toy_progress(ebb_toy_job *t, int64_t done, int64_t total);
