@@ -103,6 +103,7 @@ ebb_status ebb_restoring_settle(ebb_restoring *r, const ebb_restore_options *opt
         return ebb_fail(r->ctx, EBB_E_ARGUMENT, "restore options: size is %zu; start from ebb_restore_defaults()", options->size);
     r->o = ebb_restore_defaults();
     memcpy(&r->o, options, options->size < sizeof r->o ? options->size : sizeof r->o);
+    EBB_TRY(ebb_model_denoises(r->ctx, r->model));
     if (r->model->net.kind != EBB_NET_UNET)
         return ebb_fail(r->ctx, EBB_E_ARGUMENT, "restoration is of pictures, and this is a model of points: ebb toy --restore");
     r->o.task = r->o.task != NULL ? r->o.task : ebb_operator_name(EBB_OPERATOR_INPAINT);

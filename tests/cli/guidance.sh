@@ -48,6 +48,7 @@ draw 2 no '--class 7 --classifier-scale 3'; says 'give that too'
 draw 1 no "--class 7 --classifier $judge --classifier-form mean"; says 'take the form epsilon'
 expect 1 sample $judge -o no.png; says 'is a classifier'
 expect 1 nll $judge -n 2; says 'is a classifier'
+expect 1 restore $judge "$DATA/mnist/mnist-test-images-idx3-ubyte.gz" -n 1 -o no.png; says 'is a classifier'
 expect 0 classify $judge -n 40 --levels 3; prints 'cross_entropy'; prints 'labelled'
 expect 0 classify $judge w.npy --json; is_json; prints '"labelled":false'
 expect 0 classify $judge "$DATA/mnist/mnist-test-images-idx3-ubyte.gz" --labels "$DATA/mnist/mnist-test-labels-idx1-ubyte.gz" -n 30 --seed 2 --json
