@@ -125,10 +125,16 @@ static void test_weights_are_packed_in_runs(void **state)
 {
     static const ebb_unet_config wide = UNET(PICTURE(8, 8, 3), .base = 128, CHANNELS(1, 1), .blocks = 1, .groups = 32);
     ebb_plan_size size[LEVELS + 1];
+    size_t transformed = 0;
     (void)state;
     for (int bf16 = 0; bf16 < 2; bf16++) {
         check_unet(&wide, 2, "wide", size, true, bf16);
-        assert_true(size[EBB_MEMORY_NORMAL].shared < size[EBB_MEMORY_PREPARED].shared / 4);
+        transformed = bf16 ? transformed : size[EBB_MEMORY_PREPARED].shared;
+        /* AMX multiplies weights as they are, in bfloat16: then none of them is large. */
+        if (bf16 && size[EBB_MEMORY_PREPARED].shared < transformed / 4)
+            assert_int_equal(size[EBB_MEMORY_NORMAL].shared, size[EBB_MEMORY_PREPARED].shared);
+        else
+            assert_true(size[EBB_MEMORY_NORMAL].shared < size[EBB_MEMORY_PREPARED].shared / 4);
         assert_int_equal(size[EBB_MEMORY_NORMAL].steps, size[EBB_MEMORY_PREPARED].steps);
         /* One picture of 8x8 is too few pixels. */
         check_unet(&wide, 1, "wide", size, true, bf16);
