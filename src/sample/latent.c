@@ -7,12 +7,11 @@
 #include "sample/latent.h"
 
 #include <math.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "diffusion/flow.h"
 #include "model/plans.h"
+#include "sample/tally.h"
 
 typedef struct worker_state {
     struct running *job;
@@ -21,7 +20,7 @@ typedef struct worker_state {
     double *x, *work;            /* (shard,numbers), of the way */
     int32_t *label;              /* (shard) class, or `classes` for none */
     int64_t *nfe;                /* (shard) */
-    double done;                 /* part of its present shard; under `calling` */
+    double done;                 /* part of its present shard */
     int64_t evaluations;         /* of a walk, so far */
     bool drew;                   /* the sampler asked for noise */
 } worker_state;
@@ -38,11 +37,7 @@ typedef struct running {
     double *doubles;
     int32_t *labels;
     int64_t *counts;
-    atomic_flag calling;         /* one thread at a time in progress() */
-    atomic_int stopped;
-    int64_t finished;            /* shards; under `calling` */
-    ebb_status status;           /* the first failure of a shard, and its words; under `calling` */
-    char why[400];
+    ebb_tally tally;
 } running;
 
 /* ---- making ------------------------------------------------------------------------------------------------------- */
@@ -130,28 +125,10 @@ static void keep_rows(const worker_state *w, int64_t first)
 
 /* ---- running -------------------------------------------------------------------------------------------------------- */
 
-static void lock(running *s)
-{
-    while (atomic_flag_test_and_set(&s->calling))
-        ebb_par_yield();
-}
-
 static int report(void *self, double done)
 {
     worker_state *w = self;
-    running *s = w->job;
-    const ebb_latent_options *o = &s->j.o;
-    if (o->progress != NULL) {
-        lock(s);
-        double sum = (double)s->finished;
-        w->done = done;
-        for (int k = 0; k < s->j.way.workers; k++)
-            sum += s->state[k].done;
-        if (atomic_load(&s->stopped) == 0 && o->progress(o->user, sum / (double)s->j.way.shards) != 0)
-            atomic_store(&s->stopped, 1);
-        atomic_flag_clear(&s->calling);
-    }
-    return atomic_load(&s->stopped);
+    return ebb_tally_report(&w->job->tally, &w->done, done);
 }
 
 static ebb_status integrate(worker_state *w, ebb_context *words)
@@ -215,7 +192,7 @@ static void run_shard(void *self, int64_t shard, int worker)
     worker_state *w = &s->state[worker];
     ebb_context words = {0};     /* takes the message: the context is one thread's */
     int64_t first = shard * j->way.shard, last = first + j->way.shard < j->n ? first + j->way.shard - 1 : j->n - 1;
-    if (atomic_load(&s->stopped) != 0)
+    if (ebb_tally_stopped(&s->tally))
         return;
     fill_rows(w, first);
     ebb_status status = j->sampler != NULL ? walk(w, &words) : integrate(w, &words);
@@ -223,16 +200,8 @@ static void run_shard(void *self, int64_t shard, int worker)
         status = check_rows(w, &words);
     if (status == EBB_OK)
         keep_rows(w, first);
-    lock(s);
-    w->done = 0;
-    s->finished++;
-    if (status != EBB_OK && s->status == EBB_OK && atomic_load(&s->stopped) == 0) {
-        s->status = status;
-        snprintf(s->why, sizeof s->why, "%s %lld..%lld: %.300s", j->encode ? "pictures" : "codes", (long long)first, (long long)last,
-                 words.message);
-        atomic_store(&s->stopped, 1);
-    }
-    atomic_flag_clear(&s->calling);
+    ebb_tally_leave(&s->tally, &w->done, status, "%s %lld..%lld: %.300s", j->encode ? "pictures" : "codes", (long long)first,
+                    (long long)last, words.message);
 }
 
 static ebb_status run(running *s)
@@ -241,17 +210,14 @@ static ebb_status run(running *s)
     ebb_plan_prepare(s->plan);
     ebb_par_teams(j->way.workers, j->way.team, j->way.shards, run_shard, s);
     EBB_TRY(ebb_plan_check(s->plan));
-    if (s->status != EBB_OK)
-        return ebb_fail(s->ctx, s->status, "%s", s->why);
-    if (atomic_load(&s->stopped) != 0)
-        return ebb_fail(s->ctx, EBB_E_ARGUMENT, "%s: stopped before the last picture", j->encode ? "encoding" : "decoding");
-    return EBB_OK;
+    return ebb_tally_result(s->ctx, &s->tally, j->encode ? "encoding" : "decoding");
 }
 
 static ebb_status make(running *s, const ebb_latent_options *options)
 {
     EBB_TRY(ebb_latent_settle(s->ctx, &s->j, options, s->pixels_in, s->codes_in));
     s->j.way = ebb_field_way(s->ctx, s->j.n);
+    ebb_tally_begin(&s->tally, s->j.way.shards, s->j.o.progress, s->j.o.user);
     EBB_TRY(make_plan(s));
     return make_workers(s);
 }
@@ -264,7 +230,6 @@ static ebb_status work(ebb_context *ctx, ebb_model *model, const ebb_latent_opti
     s->ctx = ctx;
     s->j = (ebb_latent_job){.model = model, .encode = given->pixels_in != NULL, .n = n,
                             .numbers = ebb_shape_count(ebb_network_shape(&model->net, 1))};
-    atomic_flag_clear(&s->calling);
     ebb_status status = make(s, options);
     if (status == EBB_OK)
         status = run(s);

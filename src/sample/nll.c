@@ -10,13 +10,12 @@
 #include "sample/nll.h"
 
 #include <math.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "diffusion/likelihood.h"
 #include "sample/field.h"
 #include "model/plans.h"
+#include "sample/tally.h"
 
 typedef struct worker_state {
     struct running *job;
@@ -26,7 +25,7 @@ typedef struct worker_state {
     int32_t *label;              /* (shard) */
     int64_t *picture_of;         /* (shard) index in the data */
     int repeat;
-    double done;                 /* part of its present shard; under `calling` */
+    double done;                 /* part of its present shard */
 } worker_state;
 
 typedef struct running {
@@ -38,11 +37,7 @@ typedef struct running {
     float *floats;
     int32_t *labels;
     int64_t *indices;
-    atomic_flag calling;         /* one thread at a time in progress() */
-    atomic_int stopped;
-    int64_t finished;            /* shards; under `calling` */
-    ebb_status status;           /* the first failure of a shard, and its words; under `calling` */
-    char why[400];
+    ebb_tally tally;
 } running;
 
 /* ---- making -------------------------------------------------------------------------------------------------------- */
@@ -181,28 +176,10 @@ static void draw_uniform(void *self, int64_t draw, double *u)
 
 /* ---- running ---------------------------------------------------------------------------------------------------------- */
 
-static void lock(running *s)
-{
-    while (atomic_flag_test_and_set(&s->calling))
-        ebb_par_yield();
-}
-
 static int report(void *self, double done)
 {
     worker_state *w = self;
-    running *s = w->job;
-    const ebb_nll_options *o = &s->j.o;
-    if (o->progress != NULL) {
-        lock(s);
-        double sum = (double)s->finished;
-        w->done = done;
-        for (int k = 0; k < s->j.way.workers; k++)
-            sum += s->state[k].done;
-        if (atomic_load(&s->stopped) == 0 && o->progress(o->user, sum / (double)(o->repeats * s->j.way.shards)) != 0)
-            atomic_store(&s->stopped, 1);
-        atomic_flag_clear(&s->calling);
-    }
-    return atomic_load(&s->stopped);
+    return ebb_tally_report(&w->job->tally, &w->done, done);
 }
 
 static ebb_status solve(worker_state *w, ebb_context *words, int64_t row)
@@ -235,7 +212,7 @@ static void run_shard(void *self, int64_t item, int worker)
     worker_state *w = &s->state[worker];
     ebb_context words = {0};     /* takes the message: the context is one thread's */
     int64_t shard = item % j->way.shards, first = shard * j->way.shard;
-    if (atomic_load(&s->stopped) != 0)
+    if (ebb_tally_stopped(&s->tally))
         return;
     w->repeat = (int)(item / j->way.shards);
     /* Padding repeats the last picture. */
@@ -245,16 +222,8 @@ static void run_shard(void *self, int64_t item, int worker)
     }
     int64_t row = ebb_nll_row(j, first, w->repeat);
     ebb_status status = j->elbo ? bound(w, &words, row) : solve(w, &words, row);
-    lock(s);
-    w->done = 0;
-    s->finished++;
-    if (status != EBB_OK && s->status == EBB_OK && atomic_load(&s->stopped) == 0) {
-        s->status = status;
-        snprintf(s->why, sizeof s->why, "pictures %lld..%lld of %.100s: %.200s", (long long)w->picture_of[0],
-                 (long long)w->picture_of[j->way.shard - 1], j->path, words.message);
-        atomic_store(&s->stopped, 1);
-    }
-    atomic_flag_clear(&s->calling);
+    ebb_tally_leave(&s->tally, &w->done, status, "pictures %lld..%lld of %.100s: %.200s", (long long)w->picture_of[0],
+                    (long long)w->picture_of[j->way.shard - 1], j->path, words.message);
 }
 
 static ebb_status run(running *s)
@@ -263,10 +232,7 @@ static ebb_status run(running *s)
     ebb_plan_prepare(s->plan);
     ebb_par_teams(j->way.workers, j->way.team, j->o.repeats * j->way.shards, run_shard, s);
     EBB_TRY(ebb_plan_check(s->plan));
-    if (s->status != EBB_OK)
-        return ebb_fail(s->ctx, s->status, "%s", s->why);
-    if (atomic_load(&s->stopped) != 0)
-        return ebb_fail(s->ctx, EBB_E_ARGUMENT, "likelihood: stopped before the last picture");
+    EBB_TRY(ebb_tally_result(s->ctx, &s->tally, "likelihood"));
     for (int64_t k = 0; k < j->rows; k++) {
         double nats = j->elbo ? j->first[k * EBB_VARIANCES + j->variance] + j->steps[k * EBB_VARIANCES + j->variance]
                               : j->delta[k];
@@ -280,6 +246,7 @@ static ebb_status make(running *s, const ebb_nll_options *options)
 {
     EBB_TRY(ebb_nll_settle(s->ctx, &s->j, options));
     s->j.way = ebb_field_way(s->ctx, s->j.o.n);
+    ebb_tally_begin(&s->tally, s->j.o.repeats * s->j.way.shards, s->j.o.progress, s->j.o.user);
     EBB_TRY(make_plan(s));
     EBB_TRY(make_results(s));
     return make_workers(s);
@@ -293,7 +260,6 @@ ebb_status ebb_nll(ebb_context *ctx, ebb_model *model, const ebb_nll_options *op
     s->ctx = ctx;
     s->j.model = model;
     s->j.numbers = ebb_shape_count(ebb_network_shape(&model->net, 1));
-    atomic_flag_clear(&s->calling);
     ebb_status status = make(s, options);
     if (status == EBB_OK)
         status = run(s);
