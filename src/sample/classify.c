@@ -5,7 +5,6 @@
  * there are only the shares of the classes that it finds at the least noise: what a model makes, counted.
  */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "model/plans.h"
@@ -13,6 +12,7 @@
 #include "sample/classifier.h"
 #include "sample/field.h"
 #include "sample/pictures.h"
+#include "sample/tally.h"
 
 #define PICTURES 1000
 #define LEVELS 9
@@ -37,9 +37,7 @@ typedef struct running {
     float *picture;              /* of each worker (numbers) */
     ebb_level *rows;             /* of each worker (shard) */
     row *result;                 /* (levels, n) */
-    atomic_flag calling;
-    atomic_int stopped;
-    int64_t done;                /* shards; under `calling` */
+    ebb_tally tally;
 } running;
 
 /* ---- making ---------------------------------------------------------------------------------------------------------- */
@@ -137,26 +135,14 @@ static row judge(const running *s, const float *logit, int64_t picture)
     return (row){best, (float)((double)logit[label] - logit[best] - log(sum))};
 }
 
-static void report(running *s)
-{
-    if (s->o.progress == NULL)
-        return;
-    while (atomic_flag_test_and_set(&s->calling))
-        ebb_par_yield();
-    if (atomic_load(&s->stopped) == 0 &&
-        s->o.progress(s->o.user, (double)++s->done / (double)(s->way.shards * s->o.levels)) != 0)
-        atomic_store(&s->stopped, 1);
-    atomic_flag_clear(&s->calling);
-}
-
 static void run_shard(void *self, int64_t item, int worker)
 {
     running *s = self;
     int level = (int)(item / s->way.shards);
     int64_t first = item % s->way.shards * s->way.shard;
-    double *x = s->x + worker * s->way.shard * s->numbers;
+    double part = 0, *x = s->x + worker * s->way.shard * s->numbers;
     ebb_level *rows = s->rows + worker * s->way.shard;
-    if (atomic_load(&s->stopped) != 0)
+    if (ebb_tally_stopped(&s->tally))
         return;
     fill(s, level, first, worker, x, rows);
     ebb_classifier_fill(s->model, s->plan, worker, s->way.shard, s->numbers, x, rows);
@@ -164,7 +150,7 @@ static void run_shard(void *self, int64_t item, int worker)
     const float *logits = ebb_plan_output(s->plan, worker, 0);
     for (int64_t i = 0; i < s->way.shard && first + i < s->choice.n; i++)
         s->result[level * s->choice.n + first + i] = judge(s, logits + i * s->classes, s->choice.first + first + i);
-    report(s);
+    ebb_tally_report(&s->tally, &part, 1);
 }
 
 /* ---- report ------------------------------------------------------------------------------------------------------------- */
@@ -216,10 +202,10 @@ static ebb_status run(running *s, const ebb_classify_options *options, char **js
 {
     EBB_TRY(check(s, options));
     EBB_TRY(make(s));
+    ebb_tally_begin(&s->tally, s->way.shards * s->o.levels, s->o.progress, s->o.user);
     ebb_par_teams(s->way.workers, s->way.team, s->way.shards * s->o.levels, run_shard, s);
     EBB_TRY(ebb_plan_check(s->plan));
-    if (atomic_load(&s->stopped) != 0)
-        return ebb_fail(s->ctx, EBB_E_ARGUMENT, "classifying: stopped before the last picture");
+    EBB_TRY(ebb_tally_result(s->ctx, &s->tally, "classifying"));
     return write_report(s, json);
 }
 
@@ -227,7 +213,6 @@ ebb_status ebb_classify(ebb_context *ctx, ebb_model *model, const ebb_classify_o
 {
     running s = {.ctx = ctx, .model = model, .classes = model->net.logits, .numbers = ebb_shape_count(ebb_network_shape(&model->net, 1))};
     *json = NULL;
-    atomic_flag_clear(&s.calling);
     ebb_status status = run(&s, options, json);
     free_all(&s);
     return status;
