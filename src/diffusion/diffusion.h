@@ -48,7 +48,7 @@ int ebb_network_classes(const ebb_network *net);
 double ebb_network_time(const ebb_network *net, const ebb_process *process, ebb_level level);
 /* ---- losses (loss.c, losses.def; weights.c, weightings.def) ------------------------------------------- */
 typedef enum ebb_loss_kind {
-#define LOSS(id, name, function, probe, help) EBB_LOSS_##id,
+#define LOSS(id, name, function, help) EBB_LOSS_##id,
 #include "diffusion/losses.def"
 #undef LOSS
     EBB_LOSSES
@@ -63,7 +63,6 @@ const char *ebb_loss_name(ebb_loss_kind kind);
 const char *ebb_loss_help(ebb_loss_kind kind);
 ebb_loss_kind ebb_loss_find(const char *name);             /* EBB_LOSSES: unknown */
 #define EBB_LOSS_EXACT_MAX 64                /* numbers of a picture that implicit-exact takes */
-bool ebb_loss_probes(ebb_loss_kind kind);                  /* needs the input `probe` */
 /* Sees the noise only in x_t: implicit, implicit-exact, sliced. */
 bool ebb_loss_differentiates(ebb_loss_kind kind);
 const char *ebb_weighting_name(ebb_weighting kind);
@@ -99,8 +98,9 @@ ebb_loss_scales ebb_loss_scales_at(const ebb_objective *o, const ebb_process *pr
 
 /* A loss of one shard of n pictures within a batch of `batch`:
  * inputs  x0 (n,...), noise (n,...), signal (n), sigma (n), t (n) f32: x_t = signal x0 + sigma noise, and the network is
- *         told t; label (n) i32 when the network has classes; dropout (n,4) i32, keys of ebb_dropout_mask, where it drops; probe (n,...) where ebb_loss_probes; exact (n,...), -sigma times
- *         the true score at x_t, for explicit; and of ebb_loss_scales whichever are needed, (n) each
+ *         told t; label (n) i32 when the network has classes; dropout (n,4) i32, keys of ebb_dropout_mask, where it drops;
+ *         probe (n,...), directions, for implicit and sliced; exact (n,...), -sigma times the true score at x_t, for
+ *         explicit; and of ebb_loss_scales whichever are needed, (n) each
  * outputs loss = sum of w |.|^2 / (batch*count), and its gradients in all parameters, in order. values: room for nvalues
  *         >= 1 + g->nparams (as it is after the call), one more for objective->each. */
 ebb_status ebb_loss_build(ebb_graph *g, const ebb_network *net, const ebb_objective *objective, int64_t n, int64_t batch,

@@ -13,9 +13,8 @@
 static const struct {
     const char *name, *help;
     ebb_value (*make)(const ebb_loss_parts *);
-    bool probe;
 } table[] = {
-#define LOSS(id, name, function, probe, help) {name, help, function, probe},
+#define LOSS(id, name, function, help) {name, help, function},
 #include "diffusion/losses.def"
 #undef LOSS
 };
@@ -36,11 +35,6 @@ ebb_loss_kind ebb_loss_find(const char *name)
     while (kind < EBB_LOSSES && strcmp(table[kind].name, name) != 0)
         kind++;
     return (ebb_loss_kind)kind;
-}
-
-bool ebb_loss_probes(ebb_loss_kind kind)
-{
-    return table[kind].probe;
 }
 
 bool ebb_loss_differentiates(ebb_loss_kind kind)

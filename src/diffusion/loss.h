@@ -32,7 +32,7 @@ ebb_value ebb_loss_target(const ebb_loss_parts *p);
 ebb_value ebb_loss_bound_of(const ebb_loss_parts *p, ebb_value f);
 
 /* The losses: of every number, (n, ...), or of every picture, (n,1,...,1); their sum is what counts. */
-#define LOSS(id, name, function, probe, help) ebb_value function(const ebb_loss_parts *p);
+#define LOSS(id, name, function, help) ebb_value function(const ebb_loss_parts *p);
 #include "diffusion/losses.def"
 #undef LOSS
 

@@ -53,7 +53,7 @@ ebb_status ebb_restorer_parse(ebb_context *ctx, const char *text, const ebb_rest
     if (*method == NULL)
         return ebb_part_unknown(ctx, "method", name, names, RESTORERS);
     ebb_taker taker = {"method", name, (*method)->way.settings};
-    return ebb_settings_read_taken(ctx, ebb_restore_setting_table, &taker, rest, set);
+    return ebb_settings_read(ctx, ebb_restore_setting_table, &taker, rest, set);
 }
 
 /* ---- before a walk ----------------------------------------------------------------------------------------------------- */

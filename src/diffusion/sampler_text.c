@@ -62,7 +62,7 @@ ebb_status ebb_sampler_parse(ebb_context *ctx, const char *text, const ebb_sampl
     if (*sampler == NULL)
         return unknown_sampler(ctx, name);
     ebb_taker taker = taker_of(*sampler);
-    return ebb_settings_read_taken(ctx, ebb_settings, &taker, rest, set);
+    return ebb_settings_read(ctx, ebb_settings, &taker, rest, set);
 }
 
 static ebb_status store_grid(ebb_context *ctx, const ebb_taker *kind, const char *key, double value, ebb_grid_options *o)

@@ -94,8 +94,7 @@ ebb_status ebb_setting_store(ebb_context *ctx, const ebb_setting *table, const e
     return taker != NULL ? ebb_part_untaken(ctx, taker, key, names, count) : ebb_part_unknown(ctx, "setting", key, names, count);
 }
 
-ebb_status ebb_settings_read_taken(ebb_context *ctx, const ebb_setting *table, const ebb_taker *taker, const char *rest,
-                                   void *set)
+ebb_status ebb_settings_read(ebb_context *ctx, const ebb_setting *table, const ebb_taker *taker, const char *rest, void *set)
 {
     char key[EBB_PART_MAX];
     double value = 0;
@@ -104,9 +103,4 @@ ebb_status ebb_settings_read_taken(ebb_context *ctx, const ebb_setting *table, c
         EBB_TRY(ebb_setting_store(ctx, table, taker, key, value, set));
     }
     return EBB_OK;
-}
-
-ebb_status ebb_settings_read(ebb_context *ctx, const ebb_setting *table, const char *rest, void *set)
-{
-    return ebb_settings_read_taken(ctx, table, NULL, rest, set);
 }

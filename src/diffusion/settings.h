@@ -17,13 +17,11 @@ typedef struct ebb_setting {
 
 /* Tables end with a NULL name. */
 void ebb_settings_fill(const ebb_setting *table, void *set);
+/* Who takes only some of a table, "sampler heun", say: takes is a list of names with commas between. NULL: all. */
+typedef struct ebb_taker { const char *what, *name, *takes; } ebb_taker;
 /* "key=value,key=value" into the members; rest "" is fine. Unknown keys are EBB_E_USAGE with the nearest, values outside
  * min..max EBB_E_ARGUMENT. */
-ebb_status ebb_settings_read(ebb_context *ctx, const ebb_setting *table, const char *rest, void *set);
-/* The same where "sampler heun", say, takes only some of the table: a list of names with commas between. */
-typedef struct ebb_taker { const char *what, *name, *takes; } ebb_taker;
-ebb_status ebb_settings_read_taken(ebb_context *ctx, const ebb_setting *table, const ebb_taker *taker, const char *rest,
-                                   void *set);
+ebb_status ebb_settings_read(ebb_context *ctx, const ebb_setting *table, const ebb_taker *taker, const char *rest, void *set);
 /* One of them. */
 ebb_status ebb_setting_store(ebb_context *ctx, const ebb_setting *table, const ebb_taker *taker, const char *key, double value,
                              void *set);
