@@ -342,8 +342,8 @@ EBB_API ebb_toy_options ebb_toy_defaults(void);
  * chi_square, moments, flow_error (root mean square distance to the exact probability flow from the same
  * start; samplers without noise only), fisher (trained scores: E |s - true score|^2 by level)}; compare: {rows}; convergence:
  * {rows, theorem (normal laws on a line)}; panels: {gap, rows}; restore: {task, truth, y, posterior_mean, rows: [{method, nfe,
- * mean_error, covariance_error, share_error, energy, w2}], the last of as many true samples}. Does not depend on threads. EBB_E_USAGE: an unknown name;
- * EBB_E_ARGUMENT: options that do not fit together, stopped. */
+ * mean_error, covariance_error, share_error, energy, w2}], the last of as many true samples}. Does not depend on threads.
+ * EBB_E_USAGE: an unknown name; EBB_E_ARGUMENT: options that do not fit together, stopped. */
 EBB_API ebb_status ebb_toy(ebb_context *ctx, const ebb_toy_options *options, char **json);
 /* JSON arrays: {name, dim, options (with their defaults), help}; {name, help}. */
 EBB_API ebb_status ebb_target_list(ebb_context *ctx, char **json);

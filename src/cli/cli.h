@@ -25,8 +25,8 @@ typedef struct cli_command {
     bool shared;                                 /* the processes that mpirun starts do it together */
 } cli_command;
 
-extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_check, cli_recipes, cli_ema, cli_nll, cli_toy, cli_experiment, cli_restore, cli_latent,
-                         cli_classify;
+extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_check, cli_recipes, cli_ema, cli_nll, cli_toy,
+    cli_experiment, cli_restore, cli_latent, cli_classify;
 
 /* ---- line.c: options and arguments ------------------------------------------------------------ */
 /* Options that every command has; members are set by cli_run. */

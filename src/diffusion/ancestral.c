@@ -3,8 +3,8 @@
  * With a = alpha_t/alpha_s and v = sigma_t^2 - a^2 sigma_s^2, the variance that the process adds from s to t,
  *   q(x_s | x_t, x_0) = N(a sigma_s^2/sigma_t^2 x_t + alpha_s v/sigma_t^2 x_0, v sigma_s^2/sigma_t^2)
  * (Kingma et al. 2021, eq. 25; for DDPM Ho et al. 2020, eq. 7). The ancestral sampler puts the network's estimate in
- * x_0's place and takes this variance, or v (a gradient may move its mean: guide.h); DDIM keeps alpha_s x_0 + (the rest of sigma_s) eps and adds eta times
- * its root (Song et al. 2021, eq. 12).
+ * x_0's place and takes this variance, or v (a gradient may move its mean: guide.h); DDIM keeps alpha_s x_0 + (the rest of
+ * sigma_s) eps and adds eta times its root (Song et al. 2021, eq. 12).
  */
 #include "diffusion/guide.h"
 #include "diffusion/stochastic.h"

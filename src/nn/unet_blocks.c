@@ -5,8 +5,8 @@
  *               norm1 x + Linear temb) (Brock et al. 2019, BigGAN, fig. 15; Song et al. 2021, app. H)
  *   attention   x + Out softmax(Q K' / sqrt(C)) V, over the T = H W places of a picture, one head
  *
- *
- * While the network learns, residual blocks may drop some of what conv2 reads (Srivastava et al. 2014). Each is divided by sqrt 2 where the network says so, which keeps variances as they are. The last layer of each starts at zero.
+ * Each is divided by sqrt 2 where the network says so, which keeps variances as they are. The last layer of each starts at
+ * zero. While the network learns, residual blocks may drop some of what conv2 reads (Srivastava et al. 2014).
  */
 #include "nn/unet.h"
 
