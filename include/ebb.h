@@ -423,6 +423,8 @@ typedef struct ebb_restore_options {
     /* Called after each finished network evaluation from one thread at a time; non-zero stops. */
     int (*progress)(void *user, int64_t done, int64_t total);
     void *user;
+    double guidance;             /* w as ebb_sample_options has it, from no class to the class; needs one; 0: the class alone */
+    double guidance_low, guidance_high;  /* where it acts, as ebb_sample_options has it */
 } ebb_restore_options;
 /* label EBB_LABEL_NONE, all else zero. */
 EBB_API ebb_restore_options ebb_restore_defaults(void);
@@ -435,8 +437,8 @@ EBB_API ebb_status ebb_restore_pictures(ebb_context *ctx, ebb_model *model, cons
 /* Restores n pictures of that shape, values in [-1, 1], from linear measurements y = H x + noise. restored: (n, copies, height,
  * width, channels) in [-1, 1]; without noise known pixels of inpainting are those of the picture to the bit. measured: (n,
  * height, width, channels), the measurement to be looked at: blurred and noisy as it is, else by the pseudo-inverse (hidden
- * pixels 0); may be NULL. JSON: {task, method, steps, evaluations (a picture), consistency (root mean square of y - H x),
- * pictures: [{consistency, ...}]}; of truths also psnr (mean over restorations, in dB of 2^2), psnr_of_mean (of the copies)
+ * pixels 0); may be NULL. JSON: {task, method, steps, evaluations (a picture, with and without class), consistency (root mean
+ * square of y - H x), pictures: [{consistency, ...}]}; of truths also psnr (mean over restorations, in dB of 2^2), psnr_of_mean (of the copies)
  * and psnr_measured. Does not depend on threads, nor a picture on the others. EBB_E_USAGE: an unknown name; EBB_E_ARGUMENT:
  * options that do not fit together, stopped. */
 EBB_API ebb_status ebb_restore(ebb_context *ctx, ebb_model *model, const ebb_restore_options *options, int64_t n,

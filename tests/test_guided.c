@@ -94,6 +94,39 @@ static void test_mixture(void **state)
     laws_free(&l);
 }
 
+/* J'v of the mixture is the law's own, where rows are guided; else main's. What a gradient adds has none. */
+static void test_pullback(void **state)
+{
+    (void)state;
+    laws l;
+    laws_make(&l);
+    double v[NUMBERS], got[NUMBERS], want[NUMBERS], main[NUMBERS];
+    l.both = (ebb_target_field){.all = &l.all, .one = &l.one, .w = 1.5, .n = ROWS};
+    ebb_guided g = {.main = ebb_field_of_target(&l.of_one), .other = ebb_field_of_target(&l.of_all), .w = 1.5, .work = l.work};
+    ebb_field field = ebb_field_guided(&g), own = ebb_field_of_target(&l.both);
+    for (int i = 0; i < NUMBERS; i++)
+        v[i] = cos(2.3 * i);
+    own.pullback(own.self, l.x, l.at, v, want);
+    field.pullback(field.self, l.x, l.at, v, got);
+    assert_int_equal(ebb_field_evaluations(&field), 2);
+    near_all("J'v", got, want, 1e-10);
+    g.main.pullback(g.main.self, l.x, l.at, v, main);
+    g.low = l.at[2].sigma / l.at[2].alpha;
+    field.pullback(field.self, l.x, l.at, v, got);
+    for (int i = 0; i < NUMBERS; i++)
+        law_near("J'v of a row", got[i], (i < 3 * DIM ? main : want)[i], 1e-10 * (1 + fabs(want[i])));
+    g.low = 1e9;
+    field.pullback(field.self, l.x, l.at, v, got);
+    assert_int_equal(ebb_field_evaluations(&field), 1);
+    assert_memory_equal(got, main, sizeof got);
+    g.leads = 1;
+    assert_null(ebb_field_guided(&g).pullback);
+    g.leads = 0;
+    g.other.pullback = NULL;
+    assert_null(ebb_field_guided(&g).pullback);
+    laws_free(&l);
+}
+
 /* Rows whose sigma/alpha lies within (low, high] are guided, the others are main's; and none asks for other where none acts. */
 static void test_interval(void **state)
 {
@@ -372,7 +405,7 @@ static void test_bayes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mixture), cmocka_unit_test(test_interval), cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_mixture), cmocka_unit_test(test_interval), cmocka_unit_test(test_pullback), cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_posterior), cmocka_unit_test(test_step), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_bayes),
     };

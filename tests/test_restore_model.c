@@ -165,6 +165,38 @@ static void test_differ(void **state)
     ebb_model_free(m);
 }
 
+/* Guidance 0 is the class alone, -1 none, and so is 0 an interval in which no level lies; others ask twice, of every method. */
+static void test_guided(void **state)
+{
+    (void)state;
+    float in[NUMBERS], plain[NUMBERS], bare[NUMBERS], got[NUMBERS];
+    ebb_model *m = reference_model(ctx);
+    fill(0, 1, in);
+    for (int k = 0; ebb_restorer_at(k) != NULL; k++) {
+        ebb_restore_options o = with("inpaint", ebb_restorer_at(k)->way.name);
+        json_decref(restore(ctx, m, &o, 1, in, NULL, bare));
+        o.label = 1;
+        json_t *json = restore(ctx, m, &o, 1, in, NULL, plain);
+        json_int_t once = json_integer_value(json_object_get(json, "evaluations"));
+        json_decref(json);
+        const struct { double w, low, high; json_int_t evaluations; const float *same; } all[] = {
+            {-1, 0, 0, once, bare}, {2, 1e6, 2e6, once, plain}, {2, 0, 0, 2 * once, NULL}, {-2, 0, 0, 2 * once, NULL}};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            o.guidance = all[i].w;
+            o.guidance_low = all[i].low;
+            o.guidance_high = all[i].high;
+            json = restore(ctx, m, &o, 1, in, NULL, got);
+            assert_int_equal(json_integer_value(json_object_get(json, "evaluations")), all[i].evaluations);
+            assert_true(json_number_value(json_object_get(json, "guidance")) == all[i].w);
+            assert_true(json_number_value(json_object_get(json, "consistency")) == 0);
+            json_decref(json);
+            assert_true(all[i].same == NULL ? memcmp(got, plain, sizeof got) != 0 && memcmp(got, bare, sizeof got) != 0
+                                            : memcmp(got, all[i].same, sizeof got) == 0);
+        }
+    }
+    ebb_model_free(m);
+}
+
 /* ---- pictures ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Known pixels are those of the picture to the bit, by every method, and so are their bytes; hidden ones are not. */
@@ -284,6 +316,9 @@ static void test_refuses(void **state)
         {{.mask = "box:2x2", .sigma = -1}, EBB_E_ARGUMENT, "-1"},
         {{.mask = "box:2x2", .sigma = NAN}, EBB_E_ARGUMENT, "nan"},
         {{.mask = "box:2x2", .label = 3}, EBB_E_ARGUMENT, "0..2"},
+        {{.mask = "box:2x2", .label = EBB_LABEL_NONE, .guidance = 1}, EBB_E_ARGUMENT, "needs a class"},
+        {{.mask = "box:2x2", .label = 1, .guidance = NAN}, EBB_E_ARGUMENT, "finite"},
+        {{.mask = "box:2x2", .label = 1, .guidance = 1, .guidance_low = 2, .guidance_high = 2}, EBB_E_ARGUMENT, "low < high"},
         {{.mask = "box:2x2", .copies = 5000}, EBB_E_ARGUMENT, "4096"},
         {{.mask = "box:2x2", .copies = -1}, EBB_E_ARGUMENT, "-1"},
         {{.mask = "box:2x2", .first = -1}, EBB_E_ARGUMENT, "-1"},
@@ -330,7 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradient), cmocka_unit_test(test_same_bits), cmocka_unit_test(test_differ),
         cmocka_unit_test(test_known),    cmocka_unit_test(test_given),     cmocka_unit_test(test_report),
-        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_guided),   cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, begin, teardown);
 }

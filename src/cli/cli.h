@@ -66,10 +66,10 @@ int cli_read_seed(const char *text, uint64_t *seed);
 int cli_read_class(const char *text, const ebb_model_shape *shape, bool all, int *label);
 
 /* ---- guidance.c: --guidance, --guidance-interval; the exit code when a message was printed -------- */
-#define CLI_GUIDANCE_OPTIONS(guidance, interval)                                                                        \
+#define CLI_GUIDANCE_OPTIONS(guidance, interval, usual)                                                                 \
     {"guidance", 0, POPT_ARG_STRING, guidance, 0,                                                                      \
      "how strongly samples are led to the class: w, or another convention's value, see below: [NAME:]VALUE (default: " \
-     "the model's)", "W"},                                                                                             \
+     usual ")", "W"},                                                                                                  \
     {"guidance-interval", 0, POPT_ARG_STRING, interval, 0,                                                             \
      "guidance acts where LOW < sigma/alpha <= HIGH only (Kynkaanniemi et al. 2024)", "LOW,HIGH"}
 #define CLI_GUIDANCE_HELP "Guidance, as in --guidance 1.5 or --guidance scale:2.5, which are the same"

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 
 static struct {
-    char *task, *mask, *method, *grid, *class, *seed, *precision, *out;
+    char *task, *mask, *method, *grid, *class, *guidance, *interval, *seed, *precision, *out;
     long long index, pictures;
     int copies, factor, steps, as_given, plain;
     double sigma, blur;
@@ -28,6 +28,7 @@ static const struct poptOption options[] = {
     {"index", 0, POPT_ARG_LONGLONG, &given.index, 0, "which picture of an IDX or npy file or a folder (default 0)", "I"},
     {"pictures", 0, POPT_ARG_LONGLONG, &given.pictures, 0, "so many from there on (default 1)", "N"},
     {"class", 0, POPT_ARG_STRING, &given.class, 0, "of all pictures, for a conditional model", "K"},
+    CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval, "0, the class alone"),
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "of noise and random masks (default 0)", "K"},
     {"plain", 0, POPT_ARG_NONE, &given.plain, 0, "-o FILE.png is the restored picture alone, pixel by pixel", NULL},
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "of activations: f32 or bf16 (default: as trained)", "P"},
@@ -39,6 +40,7 @@ static void more_help(FILE *out)
     cli_help_list(out, "Tasks", ebb_task_list);
     cli_help_list(out, "Masks", ebb_mask_list);
     cli_help_list(out, "Methods", ebb_restorer_list);
+    cli_help_list(out, CLI_GUIDANCE_HELP, ebb_guidance_list);
     cli_help_list(out, "Settings of methods, as in --method dps:zeta=0.3", ebb_restore_setting_list);
 }
 
@@ -62,9 +64,17 @@ static int check(const cli_line *line)
     return cli_check_folder(given.out);
 }
 
-static int read_options(const ebb_model_shape *shape, ebb_restore_options *o)
+static int read_class(ebb_context *ctx, const ebb_model_shape *shape, ebb_restore_options *o)
 {
     int code = given.class ? cli_read_class(given.class, shape, false, &o->label) : CLI_OK;
+    if (code == CLI_OK && given.guidance)
+        code = cli_guidance_read(ctx, given.guidance, &o->guidance);
+    return code == CLI_OK && given.interval ? cli_interval_read(given.interval, &o->guidance_low, &o->guidance_high) : code;
+}
+
+static int read_options(ebb_context *ctx, const ebb_model_shape *shape, ebb_restore_options *o)
+{
+    int code = read_class(ctx, shape, o);
     o->task = given.task;
     o->mask = given.mask;
     o->factor = given.factor;
@@ -201,7 +211,7 @@ static int restore(ebb_context *ctx, const cli_line *line)
     if (status == EBB_OK)
         status = ebb_model_describe(model, &r.shape);
     if (status == EBB_OK)
-        code = read_options(&r.shape, &o);
+        code = read_options(ctx, &r.shape, &o);
     if (status == EBB_OK && code == CLI_OK)
         status = ebb_restore_pictures(ctx, model, &o, line->rest[1], given.pictures ? given.pictures : 1, &r.in);
     if (status != EBB_OK)
@@ -227,6 +237,7 @@ const cli_command cli_restore = {
     .examples =
         "  ebb restore runs/digits/model.safetensors mnist/mnist-test-images-idx3-ubyte.gz --index 3 --pictures 8 \\\n"
         "      --mask half:bottom --method repaint:resamples=5 --steps 100 -o filled.png\n"
+        "  ebb restore runs/digits/model.safetensors digit.png --mask half:right --class 8 --guidance 2 -o eights.png\n"
         "  ebb restore runs/digits/model.safetensors digit.png --task super-resolution --factor 2 -o digit-2.png\n"
         "  ebb restore runs/digits/model.safetensors noisy.png --given --task denoise --sigma 0.5 --plain -o clean.png\n",
     .run = run,

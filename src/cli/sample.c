@@ -24,7 +24,7 @@ static const struct poptOption options[] = {
     {"grid", 0, POPT_ARG_STRING, &given.grid, 0, "levels that it walks through, see below: KIND[:key=value,...]", "G"},
     {"steps", 0, POPT_ARG_INT, &given.steps, 0, "steps of the sampler (default: the model's, or the sampler's own)",
      "N"},
-    CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval),
+    CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval, "the model's"),
     {"guide-model", 0, POPT_ARG_STRING, &given.guide, 0,
      "guidance leads away from this weaker model, not from the model without its class (Karras et al. 2024)", "FILE"},
     {"classifier", 0, POPT_ARG_STRING, &given.classifier, 0,

@@ -27,7 +27,7 @@ static const struct poptOption options[] = {
     {"steps", 0, POPT_ARG_INT, &given.steps, 0, "steps of the sampler (default: its own)", "N"},
     {"number", 'n', POPT_ARG_LONGLONG, &given.n, 0, "samples (default 10000; --compare 4000)", "N"},
     {"class", 0, POPT_ARG_STRING, &given.class, 0, "sample this class", "K"},
-    CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval),
+    CLI_GUIDANCE_OPTIONS(&given.guidance, &given.interval, "0"),
     {"classifier-scale", 0, POPT_ARG_DOUBLE, &given.scale, 0,
      "led by scale times the exact grad log p(class | x_t), from the score of all unless --guidance says otherwise", "S"},
     {"classifier-form", 0, POPT_ARG_STRING, &given.form, 0, "how that acts, see below (default epsilon)", "F"},
@@ -48,7 +48,7 @@ static const struct poptOption options[] = {
 static void more_help(FILE *out)
 {
     cli_help_list(out, "Laws, as in ebb toy ring:modes=6,sd=0.05 (--list: with their options)", ebb_target_list);
-    cli_help_list(out, CLI_GUIDANCE_HELP " (default 0)", ebb_guidance_list);
+    cli_help_list(out, CLI_GUIDANCE_HELP, ebb_guidance_list);
     cli_help_list(out, "Forms of classifier guidance", ebb_guide_form_list);
     cli_help_list(out, "Distances", ebb_distance_list);
     cli_help_list(out, "Samplers", ebb_sampler_list);

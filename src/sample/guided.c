@@ -9,6 +9,7 @@
  */
 #include "sample/guided.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "diffusion/guidance.h"
@@ -129,6 +130,20 @@ static void score(void *self, const double *x, const ebb_level *at, double *to)
         to[i] += buffer(g, GRADIENT)[i];
 }
 
+/* x_0 is linear in the parts, and so is J'v. */
+static void pullback(void *self, const double *x, const ebb_level *at, const double *v, double *out)
+{
+    ebb_guided *g = self;
+    double *other = buffer(g, OTHER_X0);
+    g->main.pullback(g->main.self, x, at, v, out);
+    g->evaluations = ebb_field_evaluations(&g->main);
+    if (!acts_anywhere(g, at))
+        return;
+    g->other.pullback(g->other.self, x, at, v, other);
+    g->evaluations += ebb_field_evaluations(&g->other);
+    mix(g, at, out, other);
+}
+
 static const double *variance(void *self)
 {
     const ebb_guided *g = self;
@@ -148,7 +163,18 @@ static int evaluations(void *self)
 ebb_field ebb_field_guided(ebb_guided *g)
 {
     bool scores = g->main.score != NULL && (g->other.predict == NULL || g->other.score != NULL);
+    /* What the gradients add to x_0 has a derivative that nobody knows. */
+    bool pulls = g->main.pullback != NULL && (g->other.predict == NULL || g->other.pullback != NULL) && g->leads == 0;
     return (ebb_field){.n = g->main.n, .count = g->main.count, .predict = predict, .score = scores ? score : NULL,
                        .variance = g->main.variance != NULL ? variance : NULL, .lead = g->leads > 0 && g->mean ? lead : NULL,
-                       .evaluations = evaluations, .self = g};
+                       .evaluations = evaluations, .pullback = pulls ? pullback : NULL, .self = g};
+}
+
+ebb_status ebb_guided_check(ebb_context *ctx, double w, double low, double high)
+{
+    if (!isfinite(w))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance must be a finite number, as 0 or 1.5");
+    if (!(low >= 0) || !(high >= 0) || (high > 0 && low >= high))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "guidance between sigma/alpha %g and %g: 0 <= low < high is needed", low, high);
+    return EBB_OK;
 }

@@ -33,6 +33,8 @@ typedef struct ebb_guided {
     int refused;                 /* what a lead returned; the walk's `evaluated` must look at it */
 } ebb_guided;
 size_t ebb_guided_work(int64_t n, int64_t count);
+/* EBB_E_ARGUMENT: a weight that is not finite, an interval that is none. */
+ebb_status ebb_guided_check(ebb_context *ctx, double w, double low, double high);
 /* No divergence and no density: what is guided is the flow of no law (but at w 0 and -1). */
 ebb_field ebb_field_guided(ebb_guided *g);
 

@@ -9,11 +9,13 @@
 
 #include "model/plans.h"
 #include "sample/field.h"
+#include "sample/guided.h"
 #include "sample/restoring.h"
 
 typedef struct worker_state {
     struct running *job;
-    ebb_model_field field;
+    ebb_model_field field, bare; /* with the class, and without */
+    ebb_guided guided;
     double *x, *work, *y;        /* (shard,numbers), of the method, (shard,rows) */
     float *noise;                /* (numbers) */
     uint32_t *sample;            /* (shard) */
@@ -28,8 +30,15 @@ typedef struct running {
     uint32_t *words;
     atomic_flag calling;         /* one thread at a time in progress() */
     atomic_int stopped;
-    int64_t done, each;          /* evaluations: under `calling`; of a shard */
+    int64_t done, each;          /* looks at the field: under `calling`; of a shard */
+    int64_t nfe;                 /* evaluations of a shard, at most; under `calling` */
 } running;
+
+/* Then only the model without its class is asked. */
+static bool is_bare(const ebb_restore_options *o)
+{
+    return o->label == EBB_LABEL_NONE || (o->guidance == -1 && o->guidance_low == 0 && o->guidance_high == 0);
+}
 
 /* ---- making ------------------------------------------------------------------------------------------------------------------ */
 
@@ -59,18 +68,27 @@ static ebb_status make_workers(running *s)
     ebb_restoring *r = &s->r;
     size_t n = (size_t)r->way.shard, count = (size_t)r->numbers, workers = (size_t)r->way.workers;
     size_t x = even(n * count), work = even(ebb_restore_work(r->method, r->way.shard, r->numbers)), y = even(n * (size_t)r->op.rows);
-    size_t doubles = x + work + y + even((count + 1) / 2) + (r->model->net.learned_variance ? x : 0);
+    size_t noise = even((count + 1) / 2), guided = even(ebb_guided_work(r->way.shard, r->numbers));
+    size_t doubles = x + work + y + noise + guided + (r->model->net.learned_variance ? x : 0);
     EBB_TRY(ebb_alloc(r->ctx, (void **)&s->state, workers, sizeof *s->state, "workers of a restoration"));
     EBB_TRY(ebb_alloc(r->ctx, (void **)&s->doubles, workers, doubles * sizeof(double), "pictures of a restoration: fewer at once"));
     EBB_TRY(ebb_alloc(r->ctx, (void **)&s->words, workers * n, 2 * sizeof *s->words, "labels of a restoration"));
     for (size_t w = 0; w < workers; w++) {
-        double *at = s->doubles + w * doubles, *noise = at + x + work + y;
-        uint32_t *sample = s->words + 2 * w * n;
-        int32_t *label = (int32_t *)(sample + n);
-        ebb_model_field field = {.model = r->model, .plan = s->plan, .pull = s->pull, .worker = (int)w, .n = r->way.shard,
-                                 .numbers = r->numbers, .label = label,
-                                 .variance = r->model->net.learned_variance ? noise + even((count + 1) / 2) : NULL};
-        s->state[w] = (worker_state){s, field, at, at + x, at + x + work, (float *)(void *)noise, sample, label};
+        double *at = s->doubles + w * doubles, *own = at + x + work + y;
+        worker_state *k = &s->state[w];
+        *k = (worker_state){.job = s, .x = at, .work = at + x, .y = at + x + work, .noise = (float *)(void *)own,
+                            .sample = s->words + 2 * w * n};
+        k->label = (int32_t *)(k->sample + n);
+        k->field = (ebb_model_field){.model = r->model, .plan = s->plan, .pull = s->pull, .worker = (int)w, .n = r->way.shard,
+                                     .numbers = r->numbers, .label = is_bare(&r->o) ? NULL : k->label,
+                                     .variance = r->model->net.learned_variance ? own + noise + guided : NULL};
+        k->bare = k->field;
+        k->bare.label = NULL;
+        k->bare.variance = NULL;
+        k->guided = (ebb_guided){.main = ebb_field_of_model(&k->field), .w = r->o.guidance, .low = r->o.guidance_low,
+                                 .high = r->o.guidance_high, .work = own + noise};
+        if (r->o.guidance != 0 && !is_bare(&r->o))
+            k->guided.other = ebb_field_of_model(&k->bare);
     }
     return EBB_OK;
 }
@@ -189,9 +207,17 @@ static void fill_rows(worker_state *w, int64_t first)
     for (int64_t i = 0; i < r->way.shard; i++) {
         int64_t row = first + i < rows ? first + i : rows - 1, picture = row / r->o.copies;
         w->sample[i] = (uint32_t)((r->o.first + picture) * EBB_COPIES_MAX + row % r->o.copies);
-        w->label[i] = r->o.label == EBB_LABEL_NONE ? ebb_network_classes(&r->model->net) : r->o.label;
+        w->label[i] = r->o.label;
         memcpy(w->y + i * r->op.rows, r->y + picture * r->op.rows, (size_t)r->op.rows * sizeof *w->y);
     }
+}
+
+static void count(running *s, int64_t nfe)
+{
+    while (atomic_flag_test_and_set(&s->calling))
+        ebb_par_yield();
+    s->nfe = nfe > s->nfe ? nfe : s->nfe;
+    atomic_flag_clear(&s->calling);
 }
 
 static void run_shard(void *arg, int64_t shard, int worker)
@@ -203,7 +229,7 @@ static void run_shard(void *arg, int64_t shard, int worker)
     if (atomic_load(&s->stopped) != 0)
         return;
     fill_rows(w, first);
-    ebb_field field = ebb_field_of_model(&w->field);
+    ebb_field field = ebb_field_guided(&w->guided);
     ebb_restore_walk walk = {.method = r->method, .set = r->set, .op = &r->op, .y = w->y, .sigma = r->o.sigma,
                         .walk = {.process = &r->model->process, .grid = &r->grid, .field = &field, .n = r->way.shard,
                                  .count = r->numbers, .clip = true, .x = w->x, .work = w->work, .normal = step_normal, .random = w,
@@ -211,6 +237,7 @@ static void run_shard(void *arg, int64_t shard, int worker)
     draw_normal(w, EBB_STREAM_SAMPLE_START, 0, ebb_process_prior_std(&r->model->process), w->x);
     if (ebb_restore_run(&walk) != 0)
         return;
+    count(s, walk.walk.nfe);
     for (int64_t d = 0; d < n * r->numbers; d++)
         r->restored[first * r->numbers + d] = (float)(w->x[d] < -1 ? -1 : w->x[d] > 1 ? 1 : w->x[d]);
 }
@@ -247,7 +274,7 @@ ebb_status ebb_restore(ebb_context *ctx, ebb_model *model, const ebb_restore_opt
     if (status == EBB_OK)
         status = run(s);
     if (status == EBB_OK)
-        status = ebb_restoring_report(&s->r, s->each, json);
+        status = ebb_restoring_report(&s->r, s->nfe, json);
     free_all(s);
     ebb_free(s);
     return status;

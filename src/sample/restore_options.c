@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sample/guided.h"
 #include "sample/mask.h"
 #include "sample/pictures.h"
 #include "sample/restoring.h"
@@ -34,7 +35,10 @@ static ebb_status check_numbers(ebb_restoring *r)
         return ebb_fail(r->ctx, EBB_E_ARGUMENT, "class %d is outside 0..%d", o->label, classes - 1);
     if (strcmp(o->precision, "f32") != 0 && strcmp(o->precision, "bf16") != 0)
         return ebb_fail(r->ctx, EBB_E_USAGE, "unknown precision '%s': f32 or bf16 (none: as the model was trained)", o->precision);
-    return EBB_OK;
+    if (o->guidance != 0 && o->label == EBB_LABEL_NONE)
+        return ebb_fail(r->ctx, EBB_E_ARGUMENT, "guidance %g needs a class to guide to: choose a class%s", o->guidance,
+                        classes > 0 ? "" : " (this model has none)");
+    return ebb_guided_check(r->ctx, o->guidance, o->guidance_low, o->guidance_high);
 }
 
 /* Each option belongs to one task. */

@@ -114,10 +114,10 @@ ebb_status ebb_restoring_report(const ebb_restoring *r, int64_t evaluations, cha
 {
     double *room;
     EBB_TRY(ebb_alloc(r->ctx, (void **)&room, (size_t)r->numbers, 2 * sizeof *room, "a picture"));
-    json_t *report = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:b, s:I}", "task", r->o.task, "method", r->o.method, "steps",
+    json_t *report = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:b, s:I, s:f}", "task", r->o.task, "method", r->o.method, "steps",
                                (json_int_t)r->o.steps, "evaluations", (json_int_t)evaluations, "copies", (json_int_t)r->o.copies,
                                "known", (json_int_t)r->op.rows, "sigma", r->o.sigma, "given", r->o.given != 0, "numbers",
-                               (json_int_t)r->numbers);
+                               (json_int_t)r->numbers, "guidance", r->o.guidance);
     add_pictures(r, room, report);
     ebb_free(room);
     return ebb_report_text(r->ctx, report, json);

@@ -78,14 +78,10 @@ static ebb_status check_guidance(ebb_sample_job *j)
     const ebb_sample_options *o = &j->o;
     if (o->guide != NULL && isnan(o->guidance))
         return ebb_fail(j->ctx, EBB_E_ARGUMENT, "a model to lead away from, but not how strongly: set guidance, as 1");
-    if (!isfinite(o->guidance))
-        return ebb_fail(j->ctx, EBB_E_ARGUMENT, "guidance must be a finite number, as 0 or 1.5");
+    EBB_TRY(ebb_guided_check(j->ctx, o->guidance, o->guidance_low, o->guidance_high));
     if (o->guidance != 0 && o->guide == NULL && (o->label == EBB_LABEL_NONE || j->model->recipe->net_classes == 0))
         return ebb_fail(j->ctx, EBB_E_ARGUMENT, "guidance %g needs a class to guide to, or a weaker model to lead away from: "
                         "choose a class%s", o->guidance, j->classes > 0 ? "" : " (this model has none)");
-    if (!(o->guidance_low >= 0) || !(o->guidance_high >= 0) || (o->guidance_high > 0 && o->guidance_low >= o->guidance_high))
-        return ebb_fail(j->ctx, EBB_E_ARGUMENT, "guidance between sigma/alpha %g and %g: 0 <= low < high is needed",
-                        o->guidance_low, o->guidance_high);
     return EBB_OK;
 }
 

@@ -39,6 +39,36 @@ expect 0 restore $model first.png --mask first.png -n 1 --class 3 -o m.npy
 expect 0 restore $model first.png --given --task denoise --sigma 0.3 -o d.png --json; is_json; prints '"given":true'
 grep -q psnr out && fail "a PSNR without a truth"
 
+# By every method known pixels (here the lower half, contiguous) are the picture's bytes, in an array and in a PNG that is read again.
+expect 0 sample $model --class 5 -n 1 -o truth.npy
+for method in replacement repaint:jump_length=3,resamples=2 ddrm dps:zeta=1 'dps:zeta=1 --class 5 --guidance 1'; do
+    # shellcheck disable=SC2086
+    expect 0 restore $model truth.npy --mask half:top --method $method -n 1 -o k.npy; prints '|y - H x| 0 '
+    tail -c 392 truth.npy >want
+    tail -c 392 k.npy | cmp -s - want || fail "$method: known pixels have other bytes"
+    head -c 520 k.npy | tail -c 392 >filled
+    head -c 520 truth.npy | tail -c 392 | cmp -s - filled && fail "$method: hidden pixels were not hidden"
+    # shellcheck disable=SC2086
+    expect 0 restore $model truth.npy --mask half:top --method $method --plain -o k.png
+    expect 0 restore $model k.png --mask half:top -n 1 -o again.npy
+    tail -c 392 again.npy | cmp -s - want || fail "$method: known pixels of the PNG have other bytes"
+done
+
+# Guidance: conventions, the class alone, none; who is asked how often.
+fill() { expect 0 restore $model truth.npy --mask half:top -n 1 --json -o "$1.npy" $2; is_json; }
+fill g '--class 3 --guidance 1.5'; prints '"evaluations":40'; prints '"guidance":1.5'
+fill same '--class 3 --guidance scale:2.5'
+cmp -s g.npy same.npy || fail "--guidance scale:2.5 is another strength than 1.5"
+fill class '--class 3'; prints '"evaluations":20'
+cmp -s g.npy class.npy && fail "guidance does nothing"
+fill same '--class 3 --guidance 0'
+cmp -s class.npy same.npy || fail "--guidance 0 is not the class alone"
+fill none ''
+fill same '--class 3 --guidance -1'; prints '"evaluations":20'
+cmp -s none.npy same.npy || fail "--guidance -1 is not no class"
+fill part '--class 3 --guidance 1.5 --guidance-interval 0.3,2'
+cmp -s part.npy g.npy && fail "an interval does nothing"
+
 # Colours of a grey picture: only a model of three channels has them.
 cat >colours.json <<JSON
 {"data": {"kind": "synthetic", "size": 8, "channels": 3, "limit": 50}, "process": {"steps": 20}, "sample": {"steps": 10},
@@ -61,6 +91,9 @@ expect 2 restore $model "$test" -o x.png --mask box:3x3 --method dps:zetta=1; sa
 expect 2 restore $model "$test" -o x.png --mask box:3x3 --method dps:eta=1; says "takes no 'eta'"
 expect 2 restore $model "$test" -o x.png --mask box:3x3 --class 10; says '0 to 9'
 expect 2 restore $model "$test" -o x.png --mask box:3x3 --seed x; says '--seed'
+expect 2 restore $model "$test" -o x.png --mask box:3x3 --class 3 --guidance scle:2; says "did you mean 'scale'"
+expect 2 restore $model "$test" -o x.png --mask box:3x3 --class 3 --guidance 1 --guidance-interval 3; says 'LOW,HIGH'
+expect 1 restore $model "$test" -o x.png --mask box:3x3 --guidance 1; says 'needs a class'
 expect 2 restore $model "$test" -o x.png --sigma -1; says '--sigma'
 expect 2 restore $model "$test" -o x.png --plain -n 2; says '--plain'
 expect 2 restore $model "$test" -o x.png --mask box:3x3 --precision f31; says 'f31'
@@ -77,7 +110,7 @@ expect 1 restore $model no/such.png -o x.png --mask box:3x3; says 'no/such.png'
 expect 1 restore nosuch.safetensors "$test" -o x.png --mask box:3x3; says 'nosuch.safetensors'
 expect 1 restore $model a.png -o x.png --given --task super-resolution; says 'a.png'
 absent x.png x.gif
-expect 0 restore --help; prints 'repaint'; prints 'outside'; prints 'super-resolution'; prints 'eta_b'
+expect 0 restore --help; prints 'repaint'; prints 'outside'; prints 'super-resolution'; prints 'eta_b'; prints 'isachenko'
 
 # Stopped in the middle: exit code 3, nothing on stdout, no picture.
 "$EBB" restore $model "$test" --mask box:8x8 --method repaint:resamples=1000,jump_length=5 --pictures 40 -o s.png >out 2>err </dev/null &
