@@ -14,7 +14,6 @@
 #include "sample/field.h"
 #include "study/experiment_chart.h"
 
-#define LAW "blobs"
 enum { SIDE = 64, CELLS = SIDE * SIDE, LEVELS = 4, FRAME = 400 };
 static const double sigmas[LEVELS] = {0.1, 0.3, 1, 3};
 #define HALF 3.0                 /* of the square's side, at sigma/alpha = 0.1; wider with the noise */
@@ -156,7 +155,7 @@ ebb_status ebb_exp_error_map(ebb_trial *x)
     ebb_target law = {0};
     map *maps = NULL;
     EBB_TRY(ebb_trial_model(x, 0, &model));
-    ebb_status status = ebb_target_named(x->ctx, LAW, &law);
+    ebb_status status = ebb_recipe_target(x->ctx, model->recipe, &law);
     if (status == EBB_OK)
         status = ebb_alloc(x->ctx, (void **)&maps, LEVELS, sizeof *maps, "maps of errors");
     if (status == EBB_OK)

@@ -66,10 +66,10 @@ ebb_status ebb_trial_key(ebb_trial *x, uint64_t *key);
 ebb_status ebb_trial_toy(ebb_trial *x, const ebb_toy_options *options, json_t **report);
 /* One walk over an exact law, or over the score that options->model has learned of it: samples (n,dim), or NULL where they
  * are not wanted, and how far they are from the law. */
-typedef struct ebb_trial_judgement { double sliced_w2, kl, energy; int64_t nfe; } ebb_trial_judgement;
+typedef struct ebb_trial_judgement { double sliced_w2, kl, energy, mmd; int64_t nfe; } ebb_trial_judgement;
 ebb_status ebb_trial_walk(ebb_trial *x, const ebb_toy_options *options, const char *doing, double *samples, ebb_trial_judgement *out);
-/* Sliced W2 of n true points of a named law. */
-ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *sliced_w2);
+/* Sliced W2 and MMD of n true points of a named law. */
+ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *sliced_w2, double *mmd);
 /* pixels (n, numbers). */
 ebb_status ebb_trial_sample(ebb_trial *x, ebb_model *model, const ebb_sample_options *options, const char *doing, float *pixels);
 ebb_status ebb_trial_nll(ebb_trial *x, ebb_model *model, const ebb_nll_options *options, const char *doing, json_t **report);

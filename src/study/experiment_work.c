@@ -54,12 +54,10 @@ static ebb_status judge(ebb_toy_job *t, const double *samples, int64_t n, ebb_tr
     EBB_TRY(ebb_judge_create(t->ctx, t->aim, &t->judge));
     t->judge.paired = 0;
     EBB_TRY(ebb_judge_measure(t->ctx, &t->judge, samples, n, 0, found));
-    for (int d = 0; d < EBB_DISTANCES; d++) {
-        const char *name = ebb_distance_name((ebb_distance)d);
-        out->sliced_w2 = strcmp(name, "sliced-w2") == 0 ? found[d].value : out->sliced_w2;
-        out->kl = strcmp(name, "kl") == 0 ? found[d].value : out->kl;
-        out->energy = strcmp(name, "energy") == 0 ? found[d].value : out->energy;
-    }
+    out->sliced_w2 = found[EBB_DISTANCE_SLICED].value;
+    out->kl = found[EBB_DISTANCE_KL].value;
+    out->energy = found[EBB_DISTANCE_ENERGY].value;
+    out->mmd = found[EBB_DISTANCE_MMD].value;
     return EBB_OK;
 }
 
@@ -95,7 +93,7 @@ ebb_status ebb_trial_walk(ebb_trial *x, const ebb_toy_options *options, const ch
     return status;
 }
 
-ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *sliced_w2)
+ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *sliced_w2, double *mmd)
 {
     ebb_toy_options o = ebb_toy_defaults();
     ebb_toy_job t = {.ctx = x->ctx, .doing = "true points"};
@@ -108,9 +106,10 @@ ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *
     t.judge.paired = 0;
     if (status == EBB_OK)
         status = ebb_judge_floor(x->ctx, &t.judge, n, floor);
-    for (int d = 0; d < EBB_DISTANCES && status == EBB_OK; d++)
-        if (strcmp(ebb_distance_name((ebb_distance)d), "sliced-w2") == 0)
-            *sliced_w2 = floor[d];
+    if (status == EBB_OK) {
+        *sliced_w2 = floor[EBB_DISTANCE_SLICED];
+        *mmd = floor[EBB_DISTANCE_MMD];
+    }
     ebb_toy_free(&t);
     return status;
 }
