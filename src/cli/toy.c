@@ -349,7 +349,7 @@ const cli_command cli_toy = {
                 "  ebb toy digits-1d --class 7 --classifier-scale 2 --classifier-form mean --sampler ddpm\n"
                 "  ebb toy mixture --compare --nfe 20 --sampler heun+dpmpp-2m+unipc+ddim\n"
                 "  ebb toy mixture --convergence -o orders.png\n"
-                "  ebb toy mixture --restore --sigma 0.1 -o restored.png\n"
+                "  ebb toy mixture --restore --sigma 0.1 -o restored.png             # with --model FILE: over a learned score\n"
                 "  ebb toy two-modes:separation=4 --panels -o panels.png\n",
     .run = run,
     .more_help = more_help,

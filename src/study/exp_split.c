@@ -44,8 +44,8 @@ static void check(ebb_trial *x, int row, const double *share, const double *w2, 
         best_kl = kl[k] < kl[best_kl] ? k : best_kl;
     }
     if (rows[row].claimed) {
-        ebb_trial_expect(x, share[best], 0.5, 0.67, "1/2 to 2/3", "%s: best share, by sliced W2", rows[row].title);
-        ebb_trial_expect(x, share[best_kl], 0.5, 0.67, "1/2 to 2/3", "%s: best share, by KL", rows[row].title);
+        ebb_trial_expect(x, share[best], 0.5, 0.5, "1/2: one step of each", "%s: best share, by sliced W2", rows[row].title);
+        ebb_trial_expect(x, share[best_kl], 0.5, 0.5, "1/2: one step of each", "%s: best share, by KL", rows[row].title);
     } else {
         ebb_trial_figure(x, share[best], "", "%s: best share, by sliced W2", rows[row].title);
     }

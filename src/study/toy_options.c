@@ -70,8 +70,10 @@ static ebb_status check_words(ebb_context *ctx, ebb_toy_options *o)
     bool restore = strcmp(o->job, "restore") == 0;
     if (!restore && (o->task != NULL || o->sigma != 0))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "task and sigma are of job restore");
-    if ((strcmp(o->job, "convergence") == 0 || strcmp(o->job, "panels") == 0 || restore) && strcmp(o->score, "exact") != 0)
+    if ((strcmp(o->job, "convergence") == 0 || strcmp(o->job, "panels") == 0) && strcmp(o->score, "exact") != 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "job %s is of exact scores", o->job);
+    if (restore && strcmp(o->score, "train") == 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "job restore trains nothing: train and save a score first, and give it as model");
     return EBB_OK;
 }
 

@@ -3,7 +3,8 @@
  *
  * One point of the law is measured; each method makes samples given the measurement, and a row tells how far they are from the
  * posterior: errors of mean and covariance, of the shares of the law's parts, energy distance and Wasserstein-2. The last row,
- * of as many true samples, is the noise floor.
+ * of as many true samples, is the noise floor. The score is the law's own, or one that a network has learned of it: what that
+ * adds to a method's own error.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "diffusion/inverse.h"
 #include "diffusion/restore.h"
+#include "model/plans.h"
 #include "study/toy.h"
 
 #define TRUTH_SEED 0x7e57        /* of samples of the posterior */
@@ -29,6 +31,7 @@ typedef struct restoring {
     ebb_target posterior;
     double mean[MAX], cov[MAX * MAX];    /* of the posterior */
     double *real;                /* (PAIRS,dim) of it */
+    ebb_plan *pull;              /* of a learned score, for all workers; NULL: exact */
     /* ---- the method at work */
     const char *name;
     const ebb_restorer *method;
@@ -122,14 +125,19 @@ static void run_shard(void *self, int64_t index, int worker)
     double *x = r->room + (size_t)worker * r->each, *y = x + EBB_TOY_ROWS * dim, *work = y + EBB_TOY_ROWS * dim;
     shard s = {r, first};
     ebb_target_field exact = {.all = t->aim, .n = EBB_TOY_ROWS};
-    ebb_field field = ebb_field_of_target(&exact);
+    int32_t label[EBB_TOY_ROWS];
+    ebb_model_field learned = {.model = t->model, .plan = t->plan, .pull = r->pull, .worker = worker, .n = EBB_TOY_ROWS, .numbers = dim,
+                               .label = t->aim == &t->one ? label : NULL};
+    ebb_field field = t->model != NULL ? ebb_field_of_model(&learned) : ebb_field_of_target(&exact);
     ebb_restore_walk walk = {.method = r->method, .set = r->set, .op = &r->op, .y = y, .sigma = t->o.sigma,
                              .walk = {.process = &t->process, .grid = &r->grid, .field = &field, .n = EBB_TOY_ROWS, .count = dim,
                                       .x = x, .work = work, .normal = normal, .random = &s, .evaluated = evaluated, .user = &s}};
     if (atomic_load(&t->stopped) != 0)
         return;
-    for (int64_t i = 0; i < EBB_TOY_ROWS; i++)
+    for (int64_t i = 0; i < EBB_TOY_ROWS; i++) {
         memcpy(y + i * r->rows, r->y, (size_t)r->rows * sizeof *y);
+        label[i] = t->o.label;
+    }
     ebb_toy_start(t, first, EBB_TOY_ROWS, x);
     if (ebb_restore_run(&walk) == 0)
         memcpy(r->x + first * dim, x, (size_t)(n * dim) * sizeof *x);
@@ -138,6 +146,19 @@ static void run_shard(void *self, int64_t index, int worker)
 static void any_pullback(void *self, const double *x, const ebb_level *at, const double *v, double *out)
 {
     (void)self, (void)x, (void)at, (void)v, (void)out;
+}
+
+/* What pulls back through a learned score. */
+static ebb_status make_pull(restoring *r)
+{
+    const ebb_toy_job *t = r->t;
+    if (t->model == NULL)
+        return EBB_OK;
+    ebb_plan_options options = ebb_recipe_plan(t->recipe, t->ctx->threads);
+    EBB_TRY(ebb_pullback_plan(t->ctx, &t->model->net, EBB_TOY_ROWS, &options, &r->pull));
+    ebb_params_bind(&t->model->params, r->pull, t->model->weights);
+    ebb_plan_prepare(r->pull);
+    return EBB_OK;
 }
 
 /* Method, levels and whether they go together. */
@@ -306,6 +327,8 @@ ebb_status ebb_toy_restore(ebb_toy_job *t, json_t **out)
     r->t = t;
     ebb_status status = measure(r);
     if (status == EBB_OK)
+        status = make_pull(r);
+    if (status == EBB_OK)
         status = ebb_alloc(t->ctx, (void **)&r->x, (size_t)(t->o.n * t->law.dim), sizeof *r->x, "samples");
     if (status == EBB_OK && t->o.picture != NULL)
         status = ebb_alloc(t->ctx, (void **)&p.x, PANELS_MAX * (size_t)t->o.n, sizeof *p.x, "samples");
@@ -320,6 +343,7 @@ ebb_status ebb_toy_restore(ebb_toy_job *t, json_t **out)
     ebb_grid_free(&r->grid);
     ebb_operator_free(&r->op);
     ebb_target_free(&r->posterior);
+    ebb_plan_free(r->pull);
     ebb_free(r->real);
     ebb_free(r->x);
     ebb_free(p.x);

@@ -25,6 +25,18 @@ expect 0 toy gaussian:dim=1 --restore -n 100 --steps 10 --sigma 0.5 --json; is_j
 cp out before
 expect 0 toy gaussian:dim=1 --restore -n 100 --steps 10 --sigma 0.5 --json --threads 3
 cmp -s before out || fail "other restorations by three threads"
+expect 0 toy mixture --score train -n 200 --save s.safetensors --class 1 train.steps=30 train.batch=64 train.shard=32 net.width=16 data.limit=1000
+expect 0 toy mixture --restore -n 100 --steps 20 --sampler replacement+dps --sigma 0.2 --json; is_json
+cp out exact
+for class in '' '--class 1'; do
+    expect 0 toy mixture --restore -n 100 --steps 20 --sampler replacement+dps --sigma 0.2 $class --json --model s.safetensors; is_json
+    prints '"score":"model"'; prints '"method":"dps"'
+    cmp -s exact out && fail "a learned score restores as the exact one"
+    cp out before
+    expect 0 toy mixture --restore -n 100 --steps 20 --sampler replacement+dps --sigma 0.2 $class --json --model s.safetensors --threads 3
+    cmp -s before out || fail "other restorations with a learned score by three threads"
+done
+expect 1 toy mixture --restore --score train; says 'trains nothing'
 
 expect 2 toy; says 'which law'
 expect 2 toy mixtur; says "did you mean 'mixture'"
