@@ -1,14 +1,11 @@
-/* experiment_models.c: the models that experiments rest on: trained once, kept, shared.
- *
- * A model lies in DIR/models/RECIPE-KEY, a run of the ordinary trainer with its checkpoints, so that one that was cut goes on
- * where it was. The key is of the whole recipe, so that rows with the same recipe share a model, and any other has its own.
+/* experiment_models.c: the models that experiments rest on, by the recipes that a row names: trained once, kept, shared (kept.h).
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "study/experiment.h"
+#include "study/kept.h"
 #include "train/dist.h"
-#include "train/trainer.h"
 
 #define WORD_MAX 200
 
@@ -74,15 +71,6 @@ ebb_status ebb_trial_recipe(ebb_trial *x, int index, ebb_recipe **out)
     return status;
 }
 
-static ebb_status key_of(ebb_context *ctx, const ebb_recipe *r, uint64_t from, uint64_t *key)
-{
-    char *text;
-    EBB_TRY(ebb_recipe_text(ctx, r, &text));
-    *key = ebb_hash(from, text, strlen(text));
-    ebb_text_free(text);
-    return EBB_OK;
-}
-
 ebb_status ebb_trial_key(ebb_trial *x, uint64_t *key)
 {
     *key = ebb_hash(0, EBB_VERSION, sizeof EBB_VERSION);
@@ -90,55 +78,11 @@ ebb_status ebb_trial_key(ebb_trial *x, uint64_t *key)
     for (int i = 0; i < count_recipes(x->kind->models); i++) {
         ebb_recipe *r;
         EBB_TRY(ebb_trial_recipe(x, i, &r));
-        ebb_status status = key_of(x->ctx, r, *key, key);
+        ebb_status status = ebb_kept_key(x->ctx, r, *key, key);
         ebb_recipe_free(r);
         EBB_TRY(status);
     }
     return EBB_OK;
-}
-
-/* ---- training ------------------------------------------------------------------------------------------------------------ */
-
-static ebb_status train(ebb_trial *x, ebb_trainer *t, const char *doing)
-{
-    ebb_train_report report = {.size = sizeof report};
-    while (!report.done) {
-        EBB_TRY(ebb_trainer_step(t, &report));
-        if (ebb_trial_progress(x, doing, report.step, report.steps) != EBB_OK) {
-            EBB_TRY(report.done ? EBB_OK : ebb_trainer_save(t));
-            return ebb_fail(x->ctx, EBB_E_ARGUMENT, "stopped after step %lld of %lld of %s, saved", (long long)report.step,
-                            (long long)report.steps, doing);
-        }
-    }
-    return EBB_OK;
-}
-
-/* A run that was killed before its first checkpoint has nothing to go on from; the directory is of this recipe alone. */
-static ebb_status clear(ebb_trial *x, const char *dir)
-{
-    char **names, path[EBB_TRIAL_PATH];
-    int32_t count;
-    EBB_TRY(ebb_directory_make(x->ctx, dir));
-    EBB_TRY(ebb_directory_list(x->ctx, dir, &names, &count));
-    for (int32_t i = 0; i < count; i++)
-        if (snprintf(path, sizeof path, "%s/%s", dir, names[i]) < (int)sizeof path)
-            ebb_os_table.unlink(path);
-    ebb_free(names);
-    return EBB_OK;
-}
-
-static ebb_status train_or_resume(ebb_trial *x, const ebb_recipe *r, const char *dir, const char *checkpoint)
-{
-    char doing[80];
-    ebb_trainer *t = NULL;
-    snprintf(doing, sizeof doing, "training %.60s", r->about_name);
-    ebb_status status = ebb_file_exists(checkpoint) ? EBB_OK : clear(x, dir);
-    if (status == EBB_OK)
-        status = ebb_file_exists(checkpoint) ? ebb_trainer_resume(x->ctx, dir, &t) : ebb_trainer_create(x->ctx, r, dir, &t);
-    if (status == EBB_OK)
-        status = train(x, t, doing);
-    ebb_trainer_free(t);
-    return status;
 }
 
 /* ---- a model ------------------------------------------------------------------------------------------------------------- */
@@ -153,35 +97,20 @@ static ebb_status check_data(ebb_trial *x, const ebb_recipe *r)
                            fashion ? ": install Fashion-MNIST (Debian: apt install dataset-fashion-mnist)" : "");
 }
 
-/* Whether the model there is of the recipe's last step. */
-static ebb_status is_finished(ebb_trial *x, const ebb_recipe *r, const char *path, bool *finished)
+static ebb_status on_progress(void *self, const char *doing, int64_t done, int64_t total)
 {
-    ebb_model *model;
-    *finished = false;
-    if (!ebb_file_exists(path))
-        return EBB_OK;
-    EBB_TRY(ebb_model_load(x->ctx, path, &model));
-    *finished = model->step >= r->train_steps;
-    ebb_model_free(model);
-    return EBB_OK;
+    return ebb_trial_progress(self, doing, done, total);
 }
 
 static ebb_status find_or_train(ebb_trial *x, const ebb_recipe *r, char model[EBB_TRIAL_PATH])
 {
-    char dir[EBB_TRIAL_PATH], checkpoint[EBB_TRIAL_PATH];
-    uint64_t key;
-    bool finished;
-    EBB_TRY(key_of(x->ctx, r, 0, &key));
-    int n = snprintf(dir, sizeof dir, "%s/models/%.60s-%016llx", x->o.dir, r->about_name, (unsigned long long)key);
-    int m = snprintf(model, EBB_TRIAL_PATH, "%s/model.safetensors", dir);
-    int c = snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.safetensors", dir);
-    if (n < 0 || m < 0 || c < 0 || c >= (int)sizeof checkpoint)
-        return ebb_fail(x->ctx, EBB_E_ARGUMENT, "the name of the directory is too long: %s", x->o.dir);
-    EBB_TRY(is_finished(x, r, model, &finished));
-    if (finished)
+    ebb_keeper keeper = {x->ctx, x->o.dir, on_progress, x};
+    bool there;
+    EBB_TRY(ebb_kept_find(&keeper, r, model, &there));
+    if (there)
         return EBB_OK;
     EBB_TRY(check_data(x, r));
-    return train_or_resume(x, r, dir, checkpoint);
+    return ebb_kept_model(&keeper, r, model);
 }
 
 ebb_status ebb_trial_model_path(ebb_trial *x, int index, char path[EBB_TRIAL_PATH])
