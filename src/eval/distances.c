@@ -282,26 +282,11 @@ static void measure(void *self, int64_t round, int worker)
             ebb_distance_fits((ebb_distance)d, m->s->j->law->dim) ? list[d].see(m->s, round > 0 ? weight : NULL, scratch) : NAN;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static ebb_measure summary(const measuring *m, ebb_distance d, int resamples, double *room)
 {
-    ebb_measure out = {m->found[d], NAN, NAN};
-    double mean = 0;
-    for (int b = 0; b < resamples; b++) {
+    for (int b = 0; b < resamples; b++)
         room[b] = m->found[(b + 1) * EBB_DISTANCES + d];
-        mean += room[b] / resamples;
-    }
-    if (resamples < 10 || isnan(mean))
-        return out;
-    qsort(room, (size_t)resamples, sizeof *room, ascending);
-    out.low = out.value + room[resamples / 20] - mean;
-    out.high = out.value + room[resamples - 1 - resamples / 20] - mean;
-    return out;
+    return ebb_resample_interval(m->found[d], room, resamples);
 }
 
 static ebb_status measure_all(ebb_context *ctx, const ebb_seen *s, int resamples, ebb_measure *result)

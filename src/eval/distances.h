@@ -11,6 +11,7 @@
 #include "eval/cells.h"
 #include "eval/gaussians.h"
 #include "eval/pairs.h"
+#include "eval/resample.h"
 
 #define EBB_JUDGE_DIRECTIONS 64
 #define EBB_JUDGE_PAIRED 800     /* points of the best pairing at most */
@@ -41,9 +42,8 @@ typedef struct ebb_judge {
 ebb_status ebb_judge_create(ebb_context *ctx, const ebb_target *law, ebb_judge *out);
 void ebb_judge_free(ebb_judge *j);
 
-/* NaN where a distance is not told: of another dimension, too few samples (2), no interval of it. */
-typedef struct ebb_measure { double value, low, high; } ebb_measure;
-/* x (n,dim) -> result (EBB_DISTANCES); resamples 0: no intervals. A result does not depend on threads. samples that are not
+/* x (n,dim) -> result (EBB_DISTANCES), NaN where a distance is not told: of another dimension, too few samples (2), no interval
+ * of it; resamples 0: no intervals. A result does not depend on threads. samples that are not
  * finite: EBB_E_NUMERIC. */
 ebb_status ebb_judge_measure(ebb_context *ctx, const ebb_judge *j, const double *x, int64_t n, int resamples,
                              ebb_measure *result);
@@ -59,6 +59,8 @@ ebb_status ebb_mode_shares(ebb_context *ctx, const ebb_target *law, const double
  * (those - 1) degrees of freedom; where modes overlap shares vary less than counts, and the chance is too large. A share
  * where none is expected makes it infinite. */
 typedef struct ebb_chi_square { double value, chance; int freedom; } ebb_chi_square;
+/* Of more than `value` with so many degrees of freedom. */
+double ebb_chi_square_chance(double value, int freedom);
 ebb_chi_square ebb_shares_test(const double *share, const double *expected, int count, int64_t n);
 
 #endif

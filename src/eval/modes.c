@@ -57,6 +57,11 @@ static double upper_gamma(double a, double x)
     return front * h;
 }
 
+double ebb_chi_square_chance(double value, int freedom)
+{
+    return freedom < 1 ? 1 : isinf(value) ? 0 : upper_gamma(freedom / 2.0, value / 2);
+}
+
 ebb_chi_square ebb_shares_test(const double *share, const double *expected, int count, int64_t n)
 {
     ebb_chi_square t = {.freedom = -1};
@@ -67,6 +72,6 @@ ebb_chi_square ebb_shares_test(const double *share, const double *expected, int 
         else if (share[k] * (double)n > 1e-6)
             t.value = INFINITY;
     }
-    t.chance = t.freedom < 1 ? 1 : isinf(t.value) ? 0 : upper_gamma(t.freedom / 2.0, t.value / 2);
+    t.chance = ebb_chi_square_chance(t.value, t.freedom);
     return t;
 }

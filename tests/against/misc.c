@@ -9,7 +9,6 @@
 #include "diffusion/colour.h"
 #include "diffusion/interpolate.h"
 #include "diffusion/inverse.h"
-#include "eval/nearest.h"
 
 #define RTOL 1e-10
 #define ATOL 1e-12
@@ -262,41 +261,6 @@ static void check_colours(refs *r)
     refs_near_all(r, "M", ebb_colour_basis[0], 9, refs_get(r, want, "M"), RTOL, 1e-15);
 }
 
-/* ---- samples beside samples ------------------------------------------------------------------------------------------------ */
-
-static float *singles(refs *r, const json_t *of, size_t *count)
-{
-    double *x = refs_numbers(r, of, count);
-    float *narrow = NULL;
-    if (ebb_alloc(r->ctx, (void **)&narrow, *count, sizeof *narrow, "samples") != EBB_OK)
-        *count = 0;
-    for (size_t i = 0; i < *count; i++)
-        narrow[i] = (float)x[i];
-    ebb_free(x);
-    return narrow;
-}
-
-/* What else is in there is checked by test_distances. */
-static void check_nearest(refs *r)
-{
-    const json_t *want = refs_claim(r, "metrics"), *rows = refs_get(r, want, "X");
-    size_t n, m, dim = json_array_size(json_array_get(rows, 0));
-    float *x = singles(r, rows, &n), *y = singles(r, refs_get(r, want, "Y"), &m);
-    int32_t index[EMBEDDING_MAX];
-    double distance[EMBEDDING_MAX];
-    if (dim == 0 || n / dim > EMBEDDING_MAX ||
-        ebb_nearest(r->ctx, x, (int64_t)(n / dim), y, (int64_t)(m / dim), (int64_t)dim, 1, false, index, distance) != EBB_OK)
-        refs_fail(r, "%s", ebb_message(r->ctx));
-    else
-        for (size_t i = 0; i < n / dim; i++) {
-            refs_near(r, "nearest_index_in_Y", (long)i, index[i], refs_at(refs_get(r, want, "nearest_index_in_Y"), i), 0, 0);
-            /* Each number of x and y is rounded once. */
-            refs_near(r, "nearest_dist", (long)i, distance[i], refs_at(refs_get(r, want, "nearest_dist"), i), 0, 8 * FLOAT_STEP);
-        }
-    ebb_free(x);
-    ebb_free(y);
-}
-
 void refs_misc(refs *r)
 {
     check_times(r);
@@ -308,5 +272,5 @@ void refs_misc(refs *r)
     check_sinkhorn(r);
     check_colours(r);
     refs_ema(r, refs_claim(r, "ema"));
-    check_nearest(r);
+    refs_metrics(r, refs_claim(r, "metrics"));
 }

@@ -58,9 +58,11 @@ bool refs_process(refs *r, const json_t *spec, double end, ebb_process *out);
 bool refs_chain(refs *r, ebb_process *out);
 
 /* ---- parts of files, each in a file of its own ---------------------------------------------------------------- */
-/* loss_weights of elbo.json (weights.c), ema of misc.json (ema.c), the adaptive sampler of inverse_samplers.json (adaptive.c). */
+/* loss_weights of elbo.json (weights.c), ema and metrics of misc.json (ema.c, metrics.c), the adaptive sampler of inverse_samplers.json
+ * (adaptive.c). */
 void refs_loss_weights(refs *r, const json_t *object);
 void refs_ema(refs *r, const json_t *object);
+void refs_metrics(refs *r, const json_t *object);
 void refs_adaptive(refs *r, const json_t *run);
 
 #define SECTION(file, function) void function(refs *r);
