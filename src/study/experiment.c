@@ -90,8 +90,8 @@ ebb_status ebb_trial_lacks(ebb_trial *x, const char *format, ...)
 
 /* ---- files --------------------------------------------------------------------------------------------------------------- */
 
-/* "DIR/folder" NAME "-quick" "-suffix" ".end" */
-static ebb_status path_of(ebb_trial *x, const char *folder, const char *suffix, const char *end, char path[EBB_TRIAL_PATH])
+/* A quick trial has files of its own: NAME-quick. */
+ebb_status ebb_trial_path(ebb_trial *x, const char *folder, const char *suffix, const char *end, char path[EBB_TRIAL_PATH])
 {
     int n = snprintf(path, EBB_TRIAL_PATH, "%s/%s%s%s%s%s.%s", x->o.dir, folder, x->kind->name, x->o.quick ? "-quick" : "",
                      *suffix != 0 ? "-" : "", suffix, end);
@@ -102,7 +102,7 @@ static ebb_status path_of(ebb_trial *x, const char *folder, const char *suffix, 
 
 ebb_status ebb_trial_picture(ebb_trial *x, const char *suffix, char path[EBB_TRIAL_PATH])
 {
-    EBB_TRY(path_of(x, "", suffix, "png", path));
+    EBB_TRY(ebb_trial_path(x, "", suffix, "png", path));
     json_array_append_new(x->pictures, json_string(path));
     return EBB_OK;
 }
@@ -168,7 +168,7 @@ static ebb_status run(ebb_trial *x, json_t **out)
 {
     char path[EBB_TRIAL_PATH], folder[EBB_TRIAL_PATH], key[24];
     uint64_t hash;
-    EBB_TRY(path_of(x, "results/", "", "json", path));
+    EBB_TRY(ebb_trial_path(x, "results/", "", "json", path));
     EBB_TRY(ebb_trial_key(x, &hash));
     snprintf(key, sizeof key, "%016llx", (unsigned long long)hash);
     EBB_TRY(find_kept(x, path, key, out));

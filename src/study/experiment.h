@@ -43,6 +43,8 @@ void ebb_trial_expect(ebb_trial *x, double value, double low, double high, const
 void ebb_trial_figure(ebb_trial *x, double value, const char *beside, const char *name, ...) __attribute__((format(printf, 4, 5)));
 /* Whether something holds. */
 void ebb_trial_holds(ebb_trial *x, bool holds, const char *expected, const char *name, ...) __attribute__((format(printf, 4, 5)));
+/* "DIR/folder" NAME "-suffix" ".end" of the trial. */
+ebb_status ebb_trial_path(ebb_trial *x, const char *folder, const char *suffix, const char *end, char path[EBB_TRIAL_PATH]);
 /* A picture's path, NAME.png or NAME-suffix.png in the trial's directory, and a row in the list of pictures. */
 ebb_status ebb_trial_picture(ebb_trial *x, const char *suffix, char path[EBB_TRIAL_PATH]);
 /* As large as a claim needs, or as a quick trial makes do with. */
@@ -72,6 +74,7 @@ ebb_status ebb_trial_walk(ebb_trial *x, const ebb_toy_options *options, const ch
 ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *sliced_w2, double *mmd);
 /* pixels (n, numbers). */
 ebb_status ebb_trial_sample(ebb_trial *x, ebb_model *model, const ebb_sample_options *options, const char *doing, float *pixels);
+ebb_status ebb_trial_classify(ebb_trial *x, ebb_model *model, const ebb_classify_options *options, const char *doing, json_t **report);
 ebb_status ebb_trial_nll(ebb_trial *x, ebb_model *model, const ebb_nll_options *options, const char *doing, json_t **report);
 
 /* ---- pictures (experiment_pictures.c) ------------------------------------------------------------------------------------- */
@@ -89,6 +92,8 @@ ebb_status ebb_trial_read_pictures(ebb_trial *x, const char *path, const char *l
 /* n samples of a model, not filled in; with labels where it has classes: n/classes of each in turn. */
 ebb_status ebb_trial_blank_pictures(ebb_trial *x, ebb_model *model, int64_t n, ebb_trial_pictures *out);
 void ebb_trial_pictures_free(ebb_trial_pictures *p);
+/* All of them as bytes: the trial's file results/NAME-suffix.npy, (n,height,width,channels). */
+ebb_status ebb_trial_samples(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, char path[EBB_TRIAL_PATH]);
 /* The first `rows` times `columns` as a grid: the trial's picture with that suffix; names (rows) of the rows, or NULL. */
 ebb_status ebb_trial_grid(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, int64_t rows, int columns,
                           const char *const *names);

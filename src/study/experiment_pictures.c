@@ -74,6 +74,19 @@ ebb_status ebb_trial_blank_pictures(ebb_trial *x, ebb_model *model, int64_t n, e
     return EBB_OK;
 }
 
+ebb_status ebb_trial_samples(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, char path[EBB_TRIAL_PATH])
+{
+    int64_t shape[4] = {p->n, p->height, p->width, p->channels};
+    size_t count = (size_t)(p->n * p->numbers);
+    uint8_t *bytes;
+    EBB_TRY(ebb_trial_path(x, "results/", suffix, "npy", path));
+    EBB_TRY(ebb_alloc(x->ctx, (void **)&bytes, count, 1, "samples"));
+    ebb_pixels_to_bytes(p->x, count, bytes);
+    ebb_status status = ebb_npy_write_u8(x->ctx, path, bytes, 4, shape);
+    ebb_free(bytes);
+    return status;
+}
+
 ebb_status ebb_trial_grid(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, int64_t rows, int columns,
                           const char *const *names)
 {

@@ -19,7 +19,7 @@ static int on_sample(void *user, int64_t done, int64_t total)
     return ebb_trial_progress(w->x, w->doing, done, total) != EBB_OK;
 }
 
-static int on_nll(void *user, double done)
+static int on_part(void *user, double done)
 {
     const work *w = user;
     return ebb_trial_progress(w->x, w->doing, (int64_t)(1000 * done), 1000) != EBB_OK;
@@ -130,8 +130,19 @@ ebb_status ebb_trial_nll(ebb_trial *x, ebb_model *model, const ebb_nll_options *
     char *text = NULL;
     work w = {x, doing};
     ebb_nll_options o = *options;
-    o.progress = on_nll;
+    o.progress = on_part;
     o.user = &w;
     ebb_status status = ebb_nll(x->ctx, model, &o, &text);
     return parse(x, status, text, "a likelihood", report);
+}
+
+ebb_status ebb_trial_classify(ebb_trial *x, ebb_model *model, const ebb_classify_options *options, const char *doing, json_t **report)
+{
+    char *text = NULL;
+    work w = {x, doing};
+    ebb_classify_options o = *options;
+    o.progress = on_part;
+    o.user = &w;
+    ebb_status status = ebb_classify(x->ctx, model, &o, &text);
+    return parse(x, status, text, "what a classifier finds", report);
 }
