@@ -92,7 +92,7 @@ ebb_status ebb_trial_read_pictures(ebb_trial *x, const char *path, const char *l
 /* n samples of a model, not filled in; with labels where it has classes: n/classes of each in turn. */
 ebb_status ebb_trial_blank_pictures(ebb_trial *x, ebb_model *model, int64_t n, ebb_trial_pictures *out);
 void ebb_trial_pictures_free(ebb_trial_pictures *p);
-/* All of them as bytes: the trial's file results/NAME-suffix.npy, (n,height,width,channels). */
+/* All of them as bytes: the trial's file NAME-suffix.npy, (n,height,width,channels). */
 ebb_status ebb_trial_samples(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, char path[EBB_TRIAL_PATH]);
 /* The first `rows` times `columns` as a grid: the trial's picture with that suffix; names (rows) of the rows, or NULL. */
 ebb_status ebb_trial_grid(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, int64_t rows, int columns,

@@ -79,7 +79,7 @@ ebb_status ebb_trial_samples(ebb_trial *x, const char *suffix, const ebb_trial_p
     int64_t shape[4] = {p->n, p->height, p->width, p->channels};
     size_t count = (size_t)(p->n * p->numbers);
     uint8_t *bytes;
-    EBB_TRY(ebb_trial_path(x, "results/", suffix, "npy", path));
+    EBB_TRY(ebb_trial_path(x, "", suffix, "npy", path));
     EBB_TRY(ebb_alloc(x->ctx, (void **)&bytes, count, 1, "samples"));
     ebb_pixels_to_bytes(p->x, count, bytes);
     ebb_status status = ebb_npy_write_u8(x->ctx, path, bytes, 4, shape);
