@@ -435,12 +435,12 @@ EBB_API ebb_status ebb_restore_shape(ebb_context *ctx, ebb_model *model, const e
 EBB_API ebb_status ebb_restore_pictures(ebb_context *ctx, ebb_model *model, const ebb_restore_options *options,
                                         const char *path, int64_t n, ebb_pictures *out);
 /* Restores n pictures of that shape, values in [-1, 1], from linear measurements y = H x + noise. restored: (n, copies, height,
- * width, channels) in [-1, 1]; without noise known pixels of inpainting are those of the picture to the bit. measured: (n,
- * height, width, channels), the measurement to be looked at: blurred and noisy as it is, else by the pseudo-inverse (hidden
- * pixels 0); may be NULL. JSON: {task, method, steps, evaluations (a picture, with and without class), consistency (root mean
- * square of y - H x), pictures: [{consistency, ...}]}; of truths also psnr (mean over restorations, in dB of 2^2), psnr_of_mean (of the copies)
- * and psnr_measured. Does not depend on threads, nor a picture on the others. EBB_E_USAGE: an unknown name; EBB_E_ARGUMENT:
- * options that do not fit together, stopped. */
+ * width, channels) in [-1, 1]; without noise known pixels of inpainting are those of the picture to the bit, greys and means of
+ * blocks to rounding. measured: (n, height, width, channels), the measurement to be looked at: blurred and noisy as it is, else
+ * by the pseudo-inverse (hidden pixels 0); may be NULL. JSON: {task, method, steps, evaluations (a picture, with and without
+ * class), consistency (root mean square of y - H x), pictures: [{consistency, ...}]}; of truths also psnr (mean over
+ * restorations, in dB of 2^2), psnr_of_mean (of the copies) and psnr_measured. Does not depend on threads, nor a picture on the
+ * others. EBB_E_USAGE: an unknown name; EBB_E_ARGUMENT: options that do not fit together, stopped. */
 EBB_API ebb_status ebb_restore(ebb_context *ctx, ebb_model *model, const ebb_restore_options *options, int64_t n,
                                const float *pictures, float *measured, float *restored, char **json);
 /* JSON arrays of {name, help}: tasks, rules for masks; of {name, help, default_steps, takes (names of its settings)}: methods; of

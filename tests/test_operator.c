@@ -307,6 +307,44 @@ static void test_picture_of_a_mask(void **state)
     assert_true(temporary_remove(folder));
 }
 
+/* Numbers beyond [-1,1] come back into it, H x stays, and what lay in it already keeps its bits. */
+static void test_fit(void **state)
+{
+    (void)state;
+    int fitted = 0;
+    for (int k = 0; k < CASES; k++) {
+        ebb_operator op = make(&cases[k]);
+        if (op.fit != NULL) {
+            double x[H * W * C], was[H * W * C], y[H * W * C], again[H * W * C];
+            int beyond = 0;
+            fill(3, op.count, x);
+            memcpy(was, x, sizeof x);
+            op.fit(&op, x);
+            assert_memory_equal(x, was, (size_t)op.count * sizeof *x);
+            /* 1.8 times as wide, around means that are less than 1. */
+            op.apply(&op, x, y);
+            ebb_operator_pseudo(&op, y, was);
+            for (int64_t i = 0; i < op.count; i++) {
+                x[i] = 1.8 * x[i] - was[i];
+                beyond += fabs(x[i]) > 1;
+            }
+            op.apply(&op, x, y);
+            op.fit(&op, x);
+            op.apply(&op, x, again);
+            for (int64_t j = 0; j < op.rows; j++)
+                assert_true(fabs(again[j] - y[j]) < 1e-14);
+            for (int64_t i = 0; i < op.count; i++)
+                assert_true(fabs(x[i]) < 1 + 1e-14);
+            assert_true(beyond > op.count / 8);
+            fitted++;
+        }
+        ebb_operator_free(&op);
+    }
+    assert_true(fitted >= 2);
+    assert_true(ebb_operator_room_around(0.5, -3, 0.7) == 1.5 / 3.5 && ebb_operator_room_around(0, -1, 1) == 1);
+    assert_true(ebb_operator_room_around(1.1, -3, 4) == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_blur),             cmocka_unit_test(test_means_and_grey),
         cmocka_unit_test(test_mask),             cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_rules),            cmocka_unit_test(test_picture_of_a_mask),
+        cmocka_unit_test(test_fit),
     };
     return cmocka_run_group_tests(tests, laws_begin, laws_end);
 }

@@ -229,6 +229,31 @@ static void test_known(void **state)
     ebb_model_free(m);
 }
 
+/* Means of blocks are met to the rounding of floats by every method, though numbers are kept in [-1,1]. */
+static void test_means(void **state)
+{
+    (void)state;
+    float in[NUMBERS], out[NUMBERS];
+    ebb_model *m = reference_model(ctx);
+    for (int d = 0; d < NUMBERS; d++)
+        in[d] = d / (2 * SIDE) % 2 == 0 ? 0.97f : -0.97f;
+    for (int k = 0; ebb_restorer_at(k) != NULL; k++) {
+        int at_end = 0;
+        ebb_restore_options o = with("super-resolution", ebb_restorer_at(k)->way.name);
+        json_t *json = restore(ctx, m, &o, 1, in, NULL, out);
+        double off = json_number_value(json_object_get(json, "consistency"));
+        json_decref(json);
+        if (!(off < 0x1p-24))
+            fail_msg("%s: means are off by %g", ebb_restorer_at(k)->way.name, off);
+        for (int d = 0; d < NUMBERS; d++) {
+            assert_true(fabsf(out[d]) <= 1);
+            at_end += fabsf(out[d]) == 1;
+        }
+        assert_true(at_end > 0);         /* some had to be fitted in */
+    }
+    ebb_model_free(m);
+}
+
 /* A measurement that is given is restored as the truth that it was made of. */
 static void test_given(void **state)
 {
@@ -365,7 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradient), cmocka_unit_test(test_same_bits), cmocka_unit_test(test_differ),
         cmocka_unit_test(test_known),    cmocka_unit_test(test_given),     cmocka_unit_test(test_report),
-        cmocka_unit_test(test_guided),   cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_guided),   cmocka_unit_test(test_means),     cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, begin, teardown);
 }

@@ -84,6 +84,18 @@ void ebb_operator_read(const ebb_operator *op, const double *picture, double *y)
         y[j] = picture[op->known != NULL ? op->known[j] : j];
 }
 
+double ebb_operator_room_around(double mean, double lo, double hi)
+{
+    double keep = 1;
+    if (!(fabs(mean) <= 1))
+        return 1;
+    if (hi > 1)
+        keep = (1 - mean) / (hi - mean);
+    if (lo < -1)
+        keep = fmin(keep, (mean + 1) / (mean - lo));
+    return keep;
+}
+
 /* ---- any small matrix ---------------------------------------------------------------------------------------------------- */
 
 static void matrix_apply(const ebb_operator *op, const double *x, double *y)

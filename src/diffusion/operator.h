@@ -31,6 +31,9 @@ struct ebb_operator {
     void (*apply)(const ebb_operator *op, const double *x, double *y);       /* H x */
     void (*adjoint)(const ebb_operator *op, const double *y, double *x);     /* H'y */
     void (*turn)(const ebb_operator *op, bool back, double *c);              /* in place: V'x, or V c */
+    /* In place: numbers beyond [-1,1] back into it without a change of H x, where y lies in it; NULL: cutting them off leaves
+     * H x alone, or nothing simple does. */
+    void (*fit)(const ebb_operator *op, double *x);
     /* ---- the functions' own */
     int height, width, channels, block_height, block_width;
     int64_t *known;              /* (rows) mask: which numbers */
@@ -56,6 +59,10 @@ void ebb_operator_seen(const ebb_operator *op, const double *y, double *c);
 void ebb_operator_pseudo(const ebb_operator *op, const double *y, double *x);
 /* y (rows) out of a picture of the shape above. */
 void ebb_operator_read(const ebb_operator *op, const double *picture, double *y);
+
+/* How much of their distances from the mean numbers between lo and hi may keep to lie in [-1,1]: 0 to 1; 1 where the mean itself
+ * does not. */
+double ebb_operator_room_around(double mean, double lo, double hi);
 
 /* ---- for the makers --------------------------------------------------------------------------------------------------- */
 /* Room for singular and `more` doubles, which left points to. */

@@ -55,6 +55,21 @@ static void block_adjoint(const ebb_operator *op, const double *y, double *x)
             x[corner(op, j) + within(op, i)] = y[j] / m;
 }
 
+static void block_fit(const ebb_operator *op, double *x)
+{
+    int m = op->block_height * op->block_width;
+    for (int64_t j = 0; j < op->rows; j++) {
+        double *at = x + corner(op, j), mean = block_sum(op, at) / m, lo = mean, hi = mean;
+        for (int i = 0; i < m; i++) {
+            lo = fmin(lo, at[within(op, i)]);
+            hi = fmax(hi, at[within(op, i)]);
+        }
+        double keep = ebb_operator_room_around(mean, lo, hi);
+        for (int i = 0; keep < 1 && i < m; i++)
+            at[within(op, i)] = mean + keep * (at[within(op, i)] - mean);
+    }
+}
+
 /* x - 2 v (v'x)/(v'v), v = e_1 - (1,...,1)/sqrt(m). */
 static void block_turn(const ebb_operator *op, bool back, double *c)
 {
@@ -82,6 +97,7 @@ ebb_status ebb_operator_super(ebb_context *ctx, const ebb_operator_options *o, e
     op->apply = block_apply;
     op->adjoint = block_adjoint;
     op->turn = block_turn;
+    op->fit = block_fit;
     EBB_TRY(ebb_operator_room(ctx, 0, op));
     for (int64_t j = 0; j < op->rows; j++)
         op->singular[corner(op, j)] = 1 / sqrt(bh * bw);

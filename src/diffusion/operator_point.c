@@ -87,6 +87,17 @@ static void grey_turn(const ebb_operator *op, bool back, double *c)
     ebb_colour_turn(op->rows, c, back);
 }
 
+/* Colours that do not exist at their grey become paler. */
+static void grey_fit(const ebb_operator *op, double *x)
+{
+    for (int64_t p = 0; p < op->rows; p++, x += 3) {
+        double mean = (x[0] + x[1] + x[2]) / 3;
+        double keep = ebb_operator_room_around(mean, fmin(fmin(x[0], x[1]), x[2]), fmax(fmax(x[0], x[1]), x[2]));
+        for (int c = 0; keep < 1 && c < 3; c++)
+            x[c] = mean + keep * (x[c] - mean);
+    }
+}
+
 ebb_status ebb_operator_colorize(ebb_context *ctx, const ebb_operator_options *o, ebb_operator *op)
 {
     if (o->channels != 3)
@@ -96,6 +107,7 @@ ebb_status ebb_operator_colorize(ebb_context *ctx, const ebb_operator_options *o
     op->apply = grey_apply;
     op->adjoint = grey_adjoint;
     op->turn = grey_turn;
+    op->fit = grey_fit;
     EBB_TRY(ebb_operator_room(ctx, 0, op));
     for (int64_t p = 0; p < op->rows; p++)
         op->singular[3 * p] = 1 / sqrt(3);

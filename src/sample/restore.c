@@ -238,6 +238,8 @@ static void run_shard(void *arg, int64_t shard, int worker)
     if (ebb_restore_run(&walk) != 0)
         return;
     count(s, walk.walk.nfe);
+    for (int64_t i = 0; r->op.fit != NULL && r->o.sigma == 0 && i < n; i++)
+        r->op.fit(&r->op, w->x + i * r->numbers);
     for (int64_t d = 0; d < n * r->numbers; d++)
         r->restored[first * r->numbers + d] = (float)(w->x[d] < -1 ? -1 : w->x[d] > 1 ? 1 : w->x[d]);
 }
