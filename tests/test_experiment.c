@@ -106,7 +106,7 @@ static void test_list(void **state)
         assert_true((full == quick) == (*of->models == 0));
         end(&x);
     }
-    assert_true(rows >= 16);
+    assert_true(rows >= 20);
     assert_null(ebb_experiment_at(-1));
 }
 
@@ -236,6 +236,36 @@ static void test_missing_data(void **state)
     end(&x);
 }
 
+/* A part that lacks its data is told and left out; a failure of another kind is not. */
+static void test_skips(void **state)
+{
+    static const ebb_experiment_kind lacking = {"lacking", "T", "emoji data.path=/nowhere/emoji", "", "", nothing};
+    char path[EBB_TRIAL_PATH];
+    ebb_trial x = trial_of(&lacking, folder);
+    (void)state;
+    ebb_status status = ebb_trial_model_path(&x, 0, path), other = EBB_E_UNSUPPORTED, fine = EBB_OK;
+    assert_int_equal(status, EBB_E_UNSUPPORTED);
+    assert_true(ebb_trial_skips(&x, "emoji", &status));
+    assert_true(status == EBB_OK && x.missing[0] == 0);
+    assert_non_null(strstr(json_string_value(member(&x, 0, "expected")), "sh cmake/emoji.sh"));
+    assert_true(json_is_null(member(&x, 0, "pass")) && json_is_null(member(&x, 0, "value")));
+    assert_false(ebb_trial_skips(&x, "emoji", &other) || ebb_trial_skips(&x, "emoji", &fine));
+    assert_true(other == EBB_E_UNSUPPORTED && json_array_size(x.checks) == 1);
+    end(&x);
+}
+
+/* Red lies at 0, green and blue a third of the circle to either side; grey has no length, colours that cancel no sum. */
+static void test_colour(void **state)
+{
+    const float rgb[] = {1, -1, -1, -1, 1, -1, -1, -1, 1, 0.3f, 0.3f, 0.3f};
+    const uint8_t mask[] = {1, 0, 0, 0};
+    double sum[2];
+    (void)state;
+    assert_true(fabs(ebb_trial_colour(rgb, 4, NULL, 0, sum) - 3) < 1e-6 && hypot(sum[0], sum[1]) < 1e-6);
+    assert_true(fabs(ebb_trial_colour(rgb, 4, mask, 1, sum) - 1) < 1e-6 && fabs(sum[0] - 1) < 1e-6 && fabs(sum[1]) < 1e-6);
+    assert_true(fabs(ebb_trial_colour(rgb + 3, 1, NULL, 0, sum) - 1) < 1e-6 && fabs(atan2(sum[1], sum[0]) - 2.0943951) < 1e-6);
+}
+
 /* ---- results -------------------------------------------------------------------------------------------------------------------- */
 
 static json_t *run(const char *name, int keep, int (*progress)(void *, const char *, int64_t, int64_t), void *user)
@@ -340,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks),        cmocka_unit_test(test_list),         cmocka_unit_test(test_models),
         cmocka_unit_test(test_cut),           cmocka_unit_test(test_damaged_model), cmocka_unit_test(test_missing_data),
-        cmocka_unit_test(test_results),       cmocka_unit_test(test_stopped),      cmocka_unit_test(test_errors)};
+        cmocka_unit_test(test_results),       cmocka_unit_test(test_stopped),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_skips),         cmocka_unit_test(test_colour)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

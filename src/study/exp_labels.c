@@ -24,29 +24,6 @@ static void forget(reader *r)
     ebb_trial_pictures_free(&r->fresh);
 }
 
-/* Share of pictures whose nearest training digit has their label; least: of the class that is worst. */
-static ebb_status purity(ebb_trial *x, const reader *r, const ebb_trial_pictures *p, double *share, double *least)
-{
-    int32_t *index;
-    double *distance, right[CLASSES] = {0}, count[CLASSES] = {0}, all = 0;
-    EBB_TRY(ebb_alloc(x->ctx, (void **)&distance, 2 * (size_t)p->n, sizeof *distance, "neighbours"));
-    index = (int32_t *)(void *)(distance + p->n);
-    ebb_status status = ebb_nearest(x->ctx, p->x, p->n, r->train.x, r->train.n, p->numbers, 1, false, index, distance);
-    for (int64_t i = 0; status == EBB_OK && i < p->n; i++) {
-        int c = p->label[i] % CLASSES;
-        bool same = r->train.label[index[i]] == p->label[i];
-        right[c] += same;
-        count[c]++;
-        all += same;
-    }
-    *share = all / (double)p->n;
-    *least = 1;
-    for (int c = 0; c < CLASSES; c++)
-        *least = count[c] > 0 ? fmin(*least, right[c] / count[c]) : *least;
-    ebb_free(distance);
-    return status;
-}
-
 static double spread(const ebb_trial_pictures *p)
 {
     double sum = 0, pairs = 0;
@@ -114,12 +91,12 @@ static ebb_status classes(ebb_trial *x, ebb_model *model, const reader *r)
     const double guidance[] = {0, model->recipe->sample_guidance};
     double share, least, fresh, fresh_least;
     char beside[80];
-    EBB_TRY(purity(x, r, &r->fresh, &fresh, &fresh_least));
+    EBB_TRY(ebb_trial_purity(x, &r->train, &r->fresh, &fresh, &fresh_least));
     ebb_trial_figure(x, fresh, "", "share of held-out digits that are read right");
     for (int k = 0; k < 2; k++) {
         ebb_trial_pictures made;
         EBB_TRY(draw(x, model, ebb_trial_scale(x, 500, 20), guidance[k], &made));
-        ebb_status status = purity(x, r, &made, &share, &least);
+        ebb_status status = ebb_trial_purity(x, &r->train, &made, &share, &least);
         if (status == EBB_OK && k == 1)
             status = draw_classes(x, "", &made);
         ebb_trial_pictures_free(&made);
@@ -145,7 +122,7 @@ static ebb_status measure(ebb_trial *x, ebb_model *model, const reader *r, doubl
     ebb_trial_pictures made;
     double least;
     EBB_TRY(draw(x, model, ebb_trial_scale(x, 500, 60), guidance, &made));
-    ebb_status status = purity(x, r, &made, &f->purity, &least);
+    ebb_status status = ebb_trial_purity(x, &r->train, &made, &f->purity, &least);
     if (status == EBB_OK)
         status = ebb_manifold_share(x->ctx, r->fresh.x, r->fresh.n, made.x, made.n, made.numbers, NEIGHBOURS, &f->recall);
     f->spread = spread(&made);
@@ -208,7 +185,7 @@ static ebb_status measure_led(ebb_trial *x, ebb_model *model, ebb_model *classif
     ebb_trial_pictures made;
     double least;
     EBB_TRY(draw_led(x, model, classifier, by, &made));
-    ebb_status status = purity(x, r, &made, share, &least);
+    ebb_status status = ebb_trial_purity(x, &r->train, &made, share, &least);
     snprintf(suffix, sizeof suffix, "%s-%g", by.form, by.scale);
     if (status == EBB_OK)
         status = draw_classes(x, suffix, &made);

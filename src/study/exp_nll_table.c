@@ -9,7 +9,6 @@
 
 #include "study/experiment_chart.h"
 
-#define TEST_CLOTHES "/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"
 enum { PROCESSES = 3, MOST = 200 };
 static const char *const names[PROCESSES] = {"VP", "sub-VP", "VE"};
 
@@ -20,7 +19,7 @@ static ebb_status measure(ebb_trial *x, int which, int64_t n, double *bits)
     ebb_model *model;
     EBB_TRY(ebb_trial_model(x, which, &model));
     snprintf(doing, sizeof doing, "bits/dim of %s", names[which]);
-    ebb_nll_options o = {.size = sizeof o, .data = TEST_CLOTHES, .n = n, .seed = 1, .each = 1,
+    ebb_nll_options o = {.size = sizeof o, .data = EBB_TEST_CLOTHES, .n = n, .seed = 1, .each = 1,
                          .rtol = x->o.quick ? 1e-2 : 1e-3, .atol = x->o.quick ? 1e-2 : 1e-3};
     ebb_status status = ebb_trial_nll(x, model, &o, doing, &report);
     ebb_model_free(model);

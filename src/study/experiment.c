@@ -88,6 +88,16 @@ ebb_status ebb_trial_lacks(ebb_trial *x, const char *format, ...)
     return ebb_fail(x->ctx, EBB_E_UNSUPPORTED, "%s", x->missing);
 }
 
+bool ebb_trial_skips(ebb_trial *x, const char *part, ebb_status *status)
+{
+    if (*status != EBB_E_UNSUPPORTED || x->missing[0] == 0)
+        return false;
+    ebb_trial_figure(x, NAN, x->missing, "%s: left out", part);
+    x->missing[0] = 0;
+    *status = EBB_OK;
+    return true;
+}
+
 /* ---- files --------------------------------------------------------------------------------------------------------------- */
 
 /* A quick trial has files of its own: NAME-quick. */

@@ -51,6 +51,8 @@ ebb_status ebb_trial_picture(ebb_trial *x, const char *suffix, char path[EBB_TRI
 int64_t ebb_trial_scale(const ebb_trial *x, int64_t full, int64_t quick);
 /* EBB_OK, or stopped. */
 ebb_status ebb_trial_progress(ebb_trial *x, const char *doing, int64_t done, int64_t total);
+/* A part for which something lacks here is left out: true where *status says so, which becomes EBB_OK, and a figure tells. */
+bool ebb_trial_skips(ebb_trial *x, const char *part, ebb_status *status);
 /* The experiment cannot be run here, for want of what the message says: no failure of its own. */
 ebb_status ebb_trial_lacks(ebb_trial *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -75,6 +77,11 @@ ebb_status ebb_trial_floor(ebb_trial *x, const char *target, int64_t n, double *
 /* pixels (n, numbers). */
 ebb_status ebb_trial_sample(ebb_trial *x, ebb_model *model, const ebb_sample_options *options, const char *doing, float *pixels);
 ebb_status ebb_trial_classify(ebb_trial *x, ebb_model *model, const ebb_classify_options *options, const char *doing, json_t **report);
+/* Codes (n, numbers) of pictures, and back. */
+ebb_status ebb_trial_encode(ebb_trial *x, ebb_model *model, const ebb_latent_options *options, const char *doing, int64_t n,
+                            const float *pixels, double *codes);
+ebb_status ebb_trial_decode(ebb_trial *x, ebb_model *model, const ebb_latent_options *options, const char *doing, int64_t n,
+                            const double *codes, float *pixels);
 ebb_status ebb_trial_nll(ebb_trial *x, ebb_model *model, const ebb_nll_options *options, const char *doing, json_t **report);
 
 /* ---- pictures (experiment_pictures.c) ------------------------------------------------------------------------------------- */
@@ -89,6 +96,9 @@ typedef struct ebb_trial_pictures {
  * have their data: first .. first+n-1 of them, n 0: all from there. What is not here is what the machine lacks. */
 ebb_status ebb_trial_training_pictures(ebb_trial *x, int index, int64_t first, int64_t n, ebb_trial_pictures *out);
 ebb_status ebb_trial_read_pictures(ebb_trial *x, const char *path, const char *labels, int64_t first, int64_t n, ebb_trial_pictures *out);
+/* first .. first+n-1 of a file, as the model's own are: padded, painted; labels NULL: none. */
+ebb_status ebb_trial_pictures_for(ebb_trial *x, ebb_model *model, const char *path, const char *labels, int64_t first, int64_t n,
+                                  ebb_trial_pictures *out);
 /* n samples of a model, not filled in; with labels where it has classes: n/classes of each in turn. */
 ebb_status ebb_trial_blank_pictures(ebb_trial *x, ebb_model *model, int64_t n, ebb_trial_pictures *out);
 void ebb_trial_pictures_free(ebb_trial_pictures *p);
@@ -98,7 +108,17 @@ ebb_status ebb_trial_samples(ebb_trial *x, const char *suffix, const ebb_trial_p
 ebb_status ebb_trial_grid(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, int64_t rows, int columns,
                           const char *const *names);
 
+/* All of the truth as options say; restored (n, copies, numbers), measured (n, numbers) or NULL. */
+ebb_status ebb_trial_restore(ebb_trial *x, ebb_model *model, const ebb_restore_options *options, const char *doing,
+                             const ebb_trial_pictures *truth, float *measured, float *restored);
+/* Share of pictures whose nearest training picture has their label; least: of the class that is worst, or NULL. */
+ebb_status ebb_trial_purity(ebb_trial *x, const ebb_trial_pictures *train, const ebb_trial_pictures *p, double *share, double *least);
+/* Colour (2): the sum of the pixels' places in the plane across grey, where the angle is the hue (red 0) and the length of a pure
+ * colour at full light 1; of those with mask = value (mask NULL: all). Returns the sum of their lengths. */
+double ebb_trial_colour(const float *rgb, int64_t pixels, const uint8_t *mask, int value, double colour[2]);
+
 #define EBB_TEST_DIGITS "mnist/mnist-test-images-idx3-ubyte.gz"
+#define EBB_TEST_CLOTHES "/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"
 #define EBB_TEST_DIGIT_LABELS "mnist/mnist-test-labels-idx1-ubyte.gz"
 
 #endif

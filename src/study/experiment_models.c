@@ -90,11 +90,13 @@ ebb_status ebb_trial_key(ebb_trial *x, uint64_t *key)
 static ebb_status check_data(ebb_trial *x, const ebb_recipe *r)
 {
     char path[EBB_TRIAL_PATH];
-    if (strcmp(r->data_kind, "idx") != 0 || ebb_dataset_find(x->ctx, r->data_path, r->directory, path, sizeof path) == EBB_OK)
+    bool file = strcmp(r->data_kind, "idx") == 0 || strcmp(r->data_kind, "png") == 0 || strcmp(r->data_kind, "npy") == 0;
+    if (!file || ebb_dataset_find(x->ctx, r->data_path, r->directory, path, sizeof path) == EBB_OK)
         return EBB_OK;
-    bool fashion = strstr(r->data_path, "fashion-mnist") != NULL;
-    return ebb_trial_lacks(x, "%.300s is not here%s", r->data_path,
-                           fashion ? ": install Fashion-MNIST (Debian: apt install dataset-fashion-mnist)" : "");
+    const char *hint = strstr(r->data_path, "fashion-mnist") != NULL
+                           ? ": install Fashion-MNIST (Debian: apt install dataset-fashion-mnist)"
+                       : strcmp(r->about_name, "emoji") == 0 ? ": sh cmake/emoji.sh fetches them" : "";
+    return ebb_trial_lacks(x, "%.300s is not here%s", r->data_path, hint);
 }
 
 static ebb_status on_progress(void *self, const char *doing, int64_t done, int64_t total)

@@ -1,7 +1,9 @@
 /* experiment_pictures.c: pictures that experiments look at: data and samples as rows of numbers, and grids of them.
  */
+#include <math.h>
 #include <string.h>
 
+#include "eval/nearest.h"
 #include "study/experiment.h"
 
 static ebb_status allocate(ebb_context *ctx, int64_t n, bool labels, ebb_trial_pictures *p)
@@ -63,6 +65,25 @@ ebb_status ebb_trial_read_pictures(ebb_trial *x, const char *path, const char *l
     return status;
 }
 
+ebb_status ebb_trial_pictures_for(ebb_trial *x, ebb_model *model, const char *path, const char *labels, int64_t first, int64_t n,
+                                  ebb_trial_pictures *out)
+{
+    ebb_pictures from;
+    EBB_TRY(ebb_trial_blank_pictures(x, model, n, out));
+    ebb_status status = ebb_pictures_read(x->ctx, model, path, labels, first, n, &from);
+    if (status != EBB_OK) {
+        ebb_trial_pictures_free(out);
+        return status;
+    }
+    memcpy(out->x, from.pixels, (size_t)(n * out->numbers) * sizeof *out->x);
+    if (from.labels != NULL)
+        memcpy(out->label, from.labels, (size_t)n * sizeof *out->label);
+    else
+        out->label = NULL;
+    ebb_pictures_free(&from);
+    return EBB_OK;
+}
+
 ebb_status ebb_trial_blank_pictures(ebb_trial *x, ebb_model *model, int64_t n, ebb_trial_pictures *out)
 {
     ebb_model_shape shape = {.size = sizeof shape};
@@ -100,4 +121,44 @@ ebb_status ebb_trial_grid(ebb_trial *x, const char *suffix, const ebb_trial_pict
     ebb_status status = ebb_grid_write(x->ctx, path, bytes, n, p->height, p->width, p->channels, columns, names);
     ebb_free(bytes);
     return status;
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------------------------- */
+
+ebb_status ebb_trial_purity(ebb_trial *x, const ebb_trial_pictures *train, const ebb_trial_pictures *p, double *share, double *least)
+{
+    enum { CLASSES_MOST = 64 };
+    double *distance, right[CLASSES_MOST] = {0}, count[CLASSES_MOST] = {0}, all = 0, worst = 1;
+    EBB_TRY(ebb_alloc(x->ctx, (void **)&distance, 2 * (size_t)p->n, sizeof *distance, "neighbours"));
+    int32_t *index = (int32_t *)(void *)(distance + p->n);
+    ebb_status status = ebb_nearest(x->ctx, p->x, p->n, train->x, train->n, p->numbers, 1, false, index, distance);
+    for (int64_t i = 0; status == EBB_OK && i < p->n; i++) {
+        int c = p->label[i] % CLASSES_MOST;
+        bool same = train->label[index[i]] == p->label[i];
+        right[c] += same;
+        count[c]++;
+        all += same;
+    }
+    for (int c = 0; c < CLASSES_MOST; c++)
+        worst = count[c] > 0 ? fmin(worst, right[c] / count[c]) : worst;
+    *share = all / (double)p->n;
+    if (least != NULL)
+        *least = worst;
+    ebb_free(distance);
+    return status;
+}
+
+double ebb_trial_colour(const float *rgb, int64_t pixels, const uint8_t *mask, int value, double colour[2])
+{
+    double lengths = 0;
+    colour[0] = colour[1] = 0;
+    for (int64_t p = 0; p < pixels; p++, rgb += 3) {
+        double across[2] = {(rgb[0] - 0.5 * (rgb[1] + (double)rgb[2])) / 2, sqrt(0.75) * ((double)rgb[1] - rgb[2]) / 2};
+        if (mask != NULL && mask[p] != value)
+            continue;
+        lengths += hypot(across[0], across[1]);
+        for (int k = 0; k < 2; k++)
+            colour[k] += across[k];
+    }
+    return lengths;
 }

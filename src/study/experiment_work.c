@@ -146,3 +146,36 @@ ebb_status ebb_trial_classify(ebb_trial *x, ebb_model *model, const ebb_classify
     ebb_status status = ebb_classify(x->ctx, model, &o, &text);
     return parse(x, status, text, "what a classifier finds", report);
 }
+
+ebb_status ebb_trial_restore(ebb_trial *x, ebb_model *model, const ebb_restore_options *options, const char *doing,
+                             const ebb_trial_pictures *truth, float *measured, float *restored)
+{
+    char *text = NULL;
+    work w = {x, doing};
+    ebb_restore_options o = *options;
+    o.progress = on_sample;
+    o.user = &w;
+    ebb_status status = ebb_restore(x->ctx, model, &o, truth->n, truth->x, measured, restored, &text);
+    ebb_text_free(text);
+    return status;
+}
+
+ebb_status ebb_trial_encode(ebb_trial *x, ebb_model *model, const ebb_latent_options *options, const char *doing, int64_t n,
+                            const float *pixels, double *codes)
+{
+    work w = {x, doing};
+    ebb_latent_options o = *options;
+    o.progress = on_part;
+    o.user = &w;
+    return ebb_latent_encode(x->ctx, model, &o, n, pixels, codes);
+}
+
+ebb_status ebb_trial_decode(ebb_trial *x, ebb_model *model, const ebb_latent_options *options, const char *doing, int64_t n,
+                            const double *codes, float *pixels)
+{
+    work w = {x, doing};
+    ebb_latent_options o = *options;
+    o.progress = on_part;
+    o.user = &w;
+    return ebb_latent_decode(x->ctx, model, &o, n, codes, pixels);
+}
