@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "eval/nearest.h"
+#include "support/contexts.h"
 
 enum { N = 40, M = 300, DIM = 131, K = 5 };
 
@@ -165,15 +166,13 @@ static void test_copies(void **state)
 static int setup(void **state)
 {
     (void)state;
-    return ebb_context_create(&(ebb_context_options){.size = sizeof(ebb_context_options), .threads = 1}, &ctx[0]) != EBB_OK ||
-           ebb_context_create(&(ebb_context_options){.size = sizeof(ebb_context_options), .threads = 3}, &ctx[1]) != EBB_OK;
+    return contexts_create(ctx);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    ebb_context_free(ctx[0]);
-    ebb_context_free(ctx[1]);
+    contexts_free(ctx);
     return 0;
 }
 

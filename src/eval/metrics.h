@@ -21,7 +21,7 @@ typedef enum ebb_metric {
 #undef METRIC
     EBB_METRICS
 } ebb_metric;
-typedef enum ebb_metric_needs { EBB_NEEDS_FEATURES, EBB_NEEDS_CLASSES, EBB_NEEDS_PIXELS, EBB_NEEDS_OTHER } ebb_metric_needs;
+typedef enum ebb_metric_needs { EBB_NEEDS_FEATURES, EBB_NEEDS_CLASSES, EBB_NEEDS_PIXELS } ebb_metric_needs;
 const char *ebb_metric_name(ebb_metric m);
 const char *ebb_metric_help(ebb_metric m);
 const char *ebb_metric_source(ebb_metric m);

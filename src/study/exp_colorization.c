@@ -14,11 +14,8 @@
 
 #define SEED 4
 #define GREY_MOST (1.7320508075688772 * 0x1p-25 * (1 + 1e-9))
-enum { SETS = 2, METHODS = 4, SHOWN = 8, COPIES = 8, COPIES_SHOWN = 2, ROWS = 2 + METHODS * COPIES_SHOWN };
+enum { SETS = 2, METHODS = EBB_TRIAL_METHODS, SHOWN = 8, COPIES = 8, COPIES_SHOWN = 2, ROWS = 2 + METHODS * COPIES_SHOWN };
 
-static const struct { const char *name, *spelt; int steps; } methods[METHODS] = {
-    {"replacement", "replacement", 50}, {"RePaint", "repaint:jump_length=5,resamples=5", 50}, {"DDRM", "ddrm", 50},
-    {"DPS", "dps:zeta=2", 100}};
 static const struct { const char *name, *pictures; } sets[SETS] = {{"digits", EBB_TEST_DIGITS}, {"emoji", NULL}};
 
 typedef struct job {
@@ -47,7 +44,7 @@ static void check_grey(job *j)
         for (int64_t d = 0; d < numbers; d += 3)
             most = fmax(most, fabs(grey_of(j->restored + i * numbers + d) - grey_of(j->truth.x + i / COPIES * numbers + d)));
     ebb_trial_expect(j->x, most, 0, GREY_MOST, "at most sqrt(3) 2^-25 = 5.2e-08: rounding", "%s, %s: grey off by, at most",
-                     sets[j->set].name, methods[j->method].name);
+                     sets[j->set].name, ebb_trial_methods[j->method].name);
 }
 
 /* How strong the colours are beside the data's, and how many hues copies of a picture have: 1, one hue; 0, all around. */
@@ -68,7 +65,7 @@ static void check_colours(job *j)
         }
         together += hypot(sum[0], sum[1]) / (double)j->truth.n;
     }
-    const char *set = sets[j->set].name, *method = methods[j->method].name;
+    const char *set = sets[j->set].name, *method = ebb_trial_methods[j->method].name;
     ebb_trial_expect(j->x, strength / of_data, j->set == 0 ? 0.75 : 0.5, 1.25, j->set == 0 ? "0.75 to 1.25" : "0.5 to 1.25",
                      "%s, %s: strength of colours beside the data's", set, method);
     if (j->set == 0)
@@ -85,11 +82,11 @@ static ebb_status colour(job *j)
     int64_t numbers = j->truth.numbers;
     ebb_restore_options o = ebb_restore_defaults();
     o.task = "colorize";
-    o.method = methods[j->method].spelt;
-    o.steps = (int)ebb_trial_scale(j->x, methods[j->method].steps, 12);
+    o.method = ebb_trial_methods[j->method].spelt;
+    o.steps = (int)ebb_trial_scale(j->x, ebb_trial_methods[j->method].steps, 12);
     o.copies = COPIES;
     o.seed = SEED;
-    snprintf(doing, sizeof doing, "%s, %s", sets[j->set].name, methods[j->method].name);
+    snprintf(doing, sizeof doing, "%s, %s", sets[j->set].name, ebb_trial_methods[j->method].name);
     EBB_TRY(ebb_trial_restore(j->x, j->model, &o, doing, &j->truth, j->measured, j->restored));
     memcpy(j->shown.x + SHOWN * numbers, j->measured, (size_t)(SHOWN * numbers) * sizeof(float));
     for (int64_t i = 0; i < SHOWN * COPIES_SHOWN; i++)

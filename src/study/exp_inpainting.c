@@ -15,11 +15,9 @@
 
 #define HIDDEN "box:10x10"
 #define SEED 3
-enum { SETS = 3, METHODS = 4, COPIES = 2, SHOWN = 8, ROWS = METHODS + 2, UNPROJECTED = 8, PIXELS_MOST = 64 * 64 };
+enum { SETS = 3, METHODS = EBB_TRIAL_METHODS, COPIES = 2, SHOWN = 8, ROWS = METHODS + 2, UNPROJECTED = 8, PIXELS_MOST = 64 * 64 };
 
-static const struct { const char *name, *spelt; int steps; bool mends; } methods[METHODS] = {
-    {"replacement", "replacement", 50, false}, {"RePaint", "repaint:jump_length=5,resamples=5", 50, true}, {"DDRM", "ddrm", 50, false},
-    {"DPS", "dps:zeta=2", 100, true}};
+static const bool mends[METHODS] = {false, true, false, true};       /* the bias of replacement */
 #define DPS_ALONE "dps:zeta=2,project=0"
 static const struct { const char *name, *pictures, *labels; } sets[SETS] = {
     {"digits", EBB_TEST_DIGITS, EBB_TEST_DIGIT_LABELS}, {"clothes", EBB_TEST_CLOTHES, NULL}, {"coloured", EBB_TEST_DIGITS, NULL}};
@@ -60,7 +58,7 @@ static void check_known(job *j)
         for (int64_t d = 0; d < numbers; d++)
             differ += !hidden(j, d) && memcmp(&j->restored[i * numbers + d], &j->truth.x[i / COPIES * numbers + d], sizeof(float)) != 0;
     ebb_trial_expect(j->x, (double)differ, 0, 0, "0: the same bits", "%s, %s: known numbers that are not the picture's",
-                     sets[j->set].name, methods[j->method].name);
+                     sets[j->set].name, ebb_trial_methods[j->method].name);
 }
 
 /* Mean square error in hidden pixels, of the mean of `copies` pictures. */
@@ -85,13 +83,13 @@ static void check_error(job *j)
     char beside[60];
     double gain = 10 * log10(error_of(j, j->fill.x, 1) / error_of(j, j->restored, COPIES));
     const char *what = "%s, %s: hidden pixels nearer to the truth than the mean is, dB", *set = sets[j->set].name,
-               *method = methods[j->method].name;
-    snprintf(beside, sizeof beside, "more than %s%.2f", methods[j->method].mends ? "replacement: " : "",
-             methods[j->method].mends ? j->of_replacement : 0.5);
+               *method = ebb_trial_methods[j->method].name;
+    snprintf(beside, sizeof beside, "more than %s%.2f", mends[j->method] ? "replacement: " : "",
+             mends[j->method] ? j->of_replacement : 0.5);
     if (j->method == 0)
         ebb_trial_figure(j->x, j->of_replacement = gain, "", what, set, method);
     else
-        ebb_trial_expect(j->x, gain, methods[j->method].mends ? fmax(0, nextafter(j->of_replacement, INFINITY)) : 0.5, INFINITY, beside,
+        ebb_trial_expect(j->x, gain, mends[j->method] ? fmax(0, nextafter(j->of_replacement, INFINITY)) : 0.5, INFINITY, beside,
                          what, set, method);
 }
 
@@ -117,7 +115,7 @@ static ebb_status check_digits(job *j)
     EBB_TRY(ebb_trial_purity(j->x, &j->train, &j->fill, &of_fill, NULL));
     EBB_TRY(ebb_trial_purity(j->x, &j->train, &j->truth, &whole, NULL));
     snprintf(expected, sizeof expected, "at least 0.6; whole %.3f, filled with the mean %.3f", whole, of_fill);
-    ebb_trial_expect(j->x, share, 0.6, 1, expected, "digits, %s: share read as what they are", methods[j->method].name);
+    ebb_trial_expect(j->x, share, 0.6, 1, expected, "digits, %s: share read as what they are", ebb_trial_methods[j->method].name);
     return EBB_OK;
 }
 
@@ -137,7 +135,7 @@ static void check_ink(job *j)
         }
     }
     ebb_trial_expect(j->x, sum / count, 0.8, 1, "at least 0.8", "coloured, %s: hue that was filled in and known hue, mean cosine",
-                     methods[j->method].name);
+                     ebb_trial_methods[j->method].name);
 }
 
 /* ---- methods ------------------------------------------------------------------------------------------------------------------ */
@@ -145,11 +143,11 @@ static void check_ink(job *j)
 static ebb_status restore(job *j)
 {
     char doing[60];
-    int64_t numbers = j->truth.numbers, steps = ebb_trial_scale(j->x, methods[j->method].steps, 12);
-    ebb_restore_options o = options_of(methods[j->method].spelt, steps);
+    int64_t numbers = j->truth.numbers, steps = ebb_trial_scale(j->x, ebb_trial_methods[j->method].steps, 12);
+    ebb_restore_options o = options_of(ebb_trial_methods[j->method].spelt, steps);
     float *measured = j->shown.x + SHOWN * numbers, *to = j->shown.x + (2 + j->method) * SHOWN * numbers, *all;
     EBB_TRY(ebb_alloc(j->x->ctx, (void **)&all, (size_t)(j->truth.n * numbers), sizeof *all, "measurements"));
-    snprintf(doing, sizeof doing, "%s, %s", sets[j->set].name, methods[j->method].name);
+    snprintf(doing, sizeof doing, "%s, %s", sets[j->set].name, ebb_trial_methods[j->method].name);
     ebb_status status = ebb_trial_restore(j->x, j->model, &o, doing, &j->truth, all, j->restored);
     for (int64_t i = 0; i < SHOWN && status == EBB_OK; i++) {
         memcpy(measured + i * numbers, all + i * numbers, (size_t)numbers * sizeof *to);
@@ -165,7 +163,7 @@ static ebb_status measure_dps(job *j)
     int64_t numbers = j->truth.numbers;
     double square = 0, count = 0;
     ebb_trial_pictures few = j->truth;
-    ebb_restore_options o = options_of(DPS_ALONE, ebb_trial_scale(j->x, methods[METHODS - 1].steps, 12));
+    ebb_restore_options o = options_of(DPS_ALONE, ebb_trial_scale(j->x, ebb_trial_methods[METHODS - 1].steps, 12));
     o.copies = 1;
     few.n = UNPROJECTED;
     EBB_TRY(ebb_trial_restore(j->x, j->model, &o, "DPS without its last step", &few, NULL, j->restored));

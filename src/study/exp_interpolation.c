@@ -2,9 +2,10 @@
  * sec. 5.3 and app. D.3).
  *
  * Held-out digits in pairs are encoded, the ways between their codes decoded. A picture must come back from its code, the nearer
- * the smaller the tolerance of both integrations. Codes of a normal law lie near one sphere: along the great circle they must stay as long as its ends
- * are, along the line they fall short of it, to |u+v|/2 in the middle. And the way must be continuous in pictures: with twice as
- * many stops the largest move from one to the next becomes smaller, as it would not where the picture jumps.
+ * the smaller the tolerance of both integrations. Codes of a normal law lie near one sphere: along the great circle they must
+ * stay as long as its ends are, along the line they fall short of it, to |u+v|/2 in the middle. And the way must be continuous
+ * in pictures: with twice as many stops the largest move from one to the next becomes smaller, as it would not where the picture
+ * jumps.
  */
 #include <math.h>
 #include <string.h>

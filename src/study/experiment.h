@@ -11,9 +11,9 @@
 #ifndef EBB_EXPERIMENT_H
 #define EBB_EXPERIMENT_H
 
-#include "model/model.h"
+#include "study/kept.h"
 
-#define EBB_TRIAL_PATH 4096
+#define EBB_TRIAL_PATH EBB_KEPT_PATH
 
 typedef struct ebb_trial ebb_trial;
 typedef struct ebb_experiment_kind {
@@ -108,6 +108,10 @@ ebb_status ebb_trial_samples(ebb_trial *x, const char *suffix, const ebb_trial_p
 ebb_status ebb_trial_grid(ebb_trial *x, const char *suffix, const ebb_trial_pictures *p, int64_t rows, int columns,
                           const char *const *names);
 
+/* The methods that rows of restorations compare, with steps that suffice for digits. */
+enum { EBB_TRIAL_METHODS = 4 };
+typedef struct ebb_trial_method { const char *name, *spelt; int steps; } ebb_trial_method;
+extern const ebb_trial_method ebb_trial_methods[EBB_TRIAL_METHODS];
 /* All of the truth as options say; restored (n, copies, numbers), measured (n, numbers) or NULL. */
 ebb_status ebb_trial_restore(ebb_trial *x, ebb_model *model, const ebb_restore_options *options, const char *doing,
                              const ebb_trial_pictures *truth, float *measured, float *restored);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "study/experiment.h"
-#include "study/kept.h"
 #include "train/dist.h"
 
 #define WORD_MAX 200

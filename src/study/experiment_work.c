@@ -147,6 +147,10 @@ ebb_status ebb_trial_classify(ebb_trial *x, ebb_model *model, const ebb_classify
     return parse(x, status, text, "what a classifier finds", report);
 }
 
+const ebb_trial_method ebb_trial_methods[EBB_TRIAL_METHODS] = {
+    {"replacement", "replacement", 50}, {"RePaint", "repaint:jump_length=5,resamples=5", 50}, {"DDRM", "ddrm", 50},
+    {"DPS", "dps:zeta=2", 100}};
+
 ebb_status ebb_trial_restore(ebb_trial *x, ebb_model *model, const ebb_restore_options *options, const char *doing,
                              const ebb_trial_pictures *truth, float *measured, float *restored)
 {
