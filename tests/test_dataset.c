@@ -471,6 +471,34 @@ static void test_order(void **state)
     ebb_order_free(&other);
 }
 
+/* Each third is left out, of bytes and of floats, and the others stay what they are without: labels and inks too. */
+static void test_held_out(void **state)
+{
+    (void)state;
+    ebb_dataset all, kept;
+    ebb_dataset_options o = {.kind = "synthetic", .path = "synthetic", .height = 9, .width = 7, .classes = 2, .limit = 11, .seed = 4, .ink = true};
+    assert_int_equal(ebb_dataset_open(ctx, &o, &all), EBB_OK);
+    o.held_out = 3;
+    assert_int_equal(ebb_dataset_open(ctx, &o, &kept), EBB_OK);
+    assert_int_equal(kept.n, 8);
+    for (int64_t i = 0; i < kept.n; i++) {
+        float want[9 * 7 * 3], got[9 * 7 * 3];
+        ebb_dataset_picture(&all, i + i / 2, false, want);
+        ebb_dataset_picture(&kept, i, false, got);
+        assert_memory_equal(got, want, sizeof want);
+        assert_int_equal(kept.labels[i], all.labels[i + i / 2]);
+    }
+    ebb_dataset_free(&all);
+    ebb_dataset_free(&kept);
+    o.held_out = 1;
+    assert_int_equal(ebb_dataset_open(ctx, &o, &kept), EBB_E_ARGUMENT);
+    assert_says("data.held_out=1");
+    o = (ebb_dataset_options){.kind = "ring", .path = "ring", .limit = 10, .held_out = 4};
+    assert_int_equal(ebb_dataset_open(ctx, &o, &kept), EBB_OK);
+    assert_int_equal(kept.n, 8);
+    ebb_dataset_free(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,7 +506,7 @@ int main(void)
         cmocka_unit_test(test_npy),  cmocka_unit_test(test_png),     cmocka_unit_test(test_synthetic),
         cmocka_unit_test(test_find), cmocka_unit_test(test_order),
         cmocka_unit_test(test_averages), cmocka_unit_test(test_inks), cmocka_unit_test(test_inks_of_floats),
-        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_folder), cmocka_unit_test(test_held_out),
     };
     return cmocka_run_group_tests_name("dataset", tests, setup, teardown);
 }

@@ -121,6 +121,26 @@ static ebb_status paint(ebb_context *ctx, const ebb_dataset_options *options, eb
     return ebb_dataset_paint(ctx, options->seed, data);
 }
 
+/* Whatever picture i was made of, its number or its ink, stays as it was. */
+static ebb_status leave_out(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *data)
+{
+    size_t item = (size_t)data->numbers * (data->bytes ? 1 : sizeof(float));
+    char *at = data->bytes ? (char *)data->bytes : (char *)data->values;
+    int64_t kept = 0;
+    if (options->held_out == 1)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: data.held_out=1 leaves no picture: give at least 2, or 0 for none", options->path);
+    for (int64_t i = 0; i < data->n; i++) {
+        if (i % options->held_out == options->held_out - 1)
+            continue;
+        memmove(at + (size_t)kept * item, at + (size_t)i * item, item);
+        if (data->labels)
+            data->labels[kept] = data->labels[i];
+        kept++;
+    }
+    data->n = kept;
+    return EBB_OK;
+}
+
 ebb_status ebb_dataset_open(ebb_context *ctx, const ebb_dataset_options *options, ebb_dataset *out)
 {
     *out = (ebb_dataset){0};
@@ -135,6 +155,8 @@ ebb_status ebb_dataset_open(ebb_context *ctx, const ebb_dataset_options *options
             status = check_labels(ctx, options, out);
         if (status == EBB_OK && options->ink)
             status = paint(ctx, options, out);
+        if (status == EBB_OK && options->held_out > 0)
+            status = leave_out(ctx, options, out);
         if (status != EBB_OK)
             ebb_dataset_free(out);
         return status;

@@ -16,6 +16,7 @@ typedef struct ebb_dataset_options {
     int channels;                /* 0: as the data */
     int classes;                 /* labels must be below; 0: labels are not needed */
     int64_t limit;               /* the first pictures only; 0: all (synthetic, ring: 1024) */
+    int64_t held_out;            /* of these each so many-th is left out, k-1, 2k-1, ...; 0: none */
     uint64_t seed;               /* synthetic, ring, ink */
     bool ink;                    /* grey pictures become coloured ones (ink.c); others stay as they are */
     bool average;                /* pictures k times as large as height x width become means of k x k pixels */

@@ -175,6 +175,9 @@ ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
     bool points = strcmp(r->data_kind, "ring") == 0 || strcmp(r->data_kind, "target") == 0;
     if (points && strcmp(r->data_colour, "as-is") != 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "data.colour=%s is of pictures: data.kind=%s makes points", r->data_colour, r->data_kind);
+    if (strcmp(r->data_kind, "target") == 0 && r->data_held_out > 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "data.held_out=%lld: points of a law are drawn, so that more can be had: leave it at 0",
+                        (long long)r->data_held_out);
     EBB_TRY(check_shard(ctx, r));
     EBB_TRY(check_levels(ctx, r));
     EBB_TRY(check_classifier(ctx, r));
@@ -344,6 +347,7 @@ ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *r, ebb_dataset
         .channels = (int)r->data_channels,
         .classes = (int)r->net_classes,
         .limit = r->data_limit,
+        .held_out = r->data_held_out,
         .seed = (uint64_t)r->train_seed,
         .ink = strcmp(r->data_colour, "hue") == 0,
         .average = strcmp(r->data_larger, "average") == 0,
