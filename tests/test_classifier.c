@@ -15,6 +15,7 @@
 
 #include "model/plans.h"
 #include "sample/classifier.h"
+#include "sample/features.h"
 #include "support/nets.h"
 #include "support/runs.h"
 
@@ -225,6 +226,64 @@ static void test_accuracy_of_steps(void **state)
     ebb_trainer_free(t);
     remove_run("steps");
     ebb_recipe_free(r);
+}
+
+/* Features are what the last layer of the file reads: its weights make the probabilities of them; and no picture's depend on its
+ * company, or on threads. */
+static void test_features(void **state)
+{
+    enum { PICTURES = 11, CLASSES_MAX = 16, DIM_MAX = 64 };
+    float pictures[PICTURES * SIDE * SIDE * 3];
+    double feature[3][PICTURES * DIM_MAX], probability[3][PICTURES * CLASSES_MAX];
+    (void)state;
+    ebb_recipe *r = tiny(ctx);
+    ebb_trainer *t;
+    ok(ctx, ebb_recipe_set(ctx, r, "net.kind=classifier"));
+    ok(ctx, ebb_recipe_set(ctx, r, "loss.kind=classification"));
+    ok(ctx, ebb_trainer_create(ctx, r, in_folder("features"), &t));
+    run_steps(ctx, t, 2);
+    ok(ctx, ebb_trainer_save(t));
+    ebb_trainer_free(t);
+    ebb_recipe_free(r);
+    ebb_model *m = load("features");
+    int64_t numbers = ebb_shape_count(ebb_network_shape(&m->net, 1));
+    for (int64_t i = 0; i < PICTURES * numbers; i++)
+        pictures[i] = (float)sin(0.37 * (double)i);
+    ebb_features f, other;
+    ok(ctx, ebb_features_create(ctx, m, PICTURES, &f));
+    assert_true(f.dim <= DIM_MAX && f.classes <= CLASSES_MAX && numbers <= SIDE * SIDE * 3);
+    ok(ctx, ebb_features_read(&f, pictures, PICTURES, feature[0], probability[0]));
+    for (int i = 0; i < PICTURES; i++)
+        ok(ctx, ebb_features_read(&f, pictures + i * numbers, 1, feature[1] + i * f.dim, probability[1] + i * f.classes));
+    ok(contexts[4], ebb_features_create(contexts[4], m, 100, &other));
+    ok(contexts[4], ebb_features_read(&other, pictures, PICTURES, feature[2], probability[2]));
+    for (int k = 1; k < 3; k++) {
+        assert_memory_equal(feature[0], feature[k], (size_t)(PICTURES * f.dim) * sizeof(double));
+        assert_memory_equal(probability[0], probability[k], (size_t)(PICTURES * f.classes) * sizeof(double));
+    }
+    const float *weight = NULL, *bias = NULL;    /* (dim,classes), (classes) */
+    for (int p = 0; p < m->params.count; p++) {
+        weight = strcmp(m->params.at[p].name, "classifier.weight") == 0 ? m->weights + m->params.at[p].offset : weight;
+        bias = strcmp(m->params.at[p].name, "classifier.bias") == 0 ? m->weights + m->params.at[p].offset : bias;
+    }
+    for (int i = 0; i < PICTURES; i++) {
+        double p[CLASSES_MAX], sum = 0;
+        for (int c = 0; c < f.classes; c++) {
+            double z = bias[c];
+            for (int k = 0; k < f.dim; k++)
+                z += feature[0][i * f.dim + k] * weight[k * f.classes + c];
+            sum += p[c] = exp(z);
+        }
+        for (int c = 0; c < f.classes; c++)
+            assert_true(fabs(p[c] / sum - probability[0][i * f.classes + c]) < 1e-5);
+    }
+    assert_int_equal(ebb_features_read(&f, pictures, PICTURES + 1, feature[0], probability[0]), EBB_E_ARGUMENT);
+    pictures[3] = NAN;
+    assert_int_equal(ebb_features_read(&f, pictures, 2, feature[0], probability[0]), EBB_E_NUMERIC);
+    ebb_features_free(&f);
+    ebb_features_free(&other);
+    ebb_model_free(m);
+    remove_run("features");
 }
 
 /* The same slot of a loss plan holds the losses of the pictures for times by history: while times are uniform their mean is
@@ -481,7 +540,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_probability), cmocka_unit_test(test_gradient), cmocka_unit_test(test_accuracy_of_steps),
         cmocka_unit_test(test_losses_of_pictures), cmocka_unit_test(test_recipes_refused), cmocka_unit_test(test_learned_gradient), cmocka_unit_test(test_purity),
-        cmocka_unit_test(test_guidance_refused), cmocka_unit_test(test_digits),
+        cmocka_unit_test(test_guidance_refused), cmocka_unit_test(test_digits), cmocka_unit_test(test_features),
     };
     backend = "own";
     return cmocka_run_group_tests_name("classifiers", tests, setup_models, teardown);

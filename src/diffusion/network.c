@@ -19,7 +19,7 @@ static ebb_value logits(ebb_graph *g, const ebb_network *net, ebb_value x, ebb_v
     if (variance != NULL)
         *variance = EBB_NONE;
     if (net->kind == EBB_NET_UNET)
-        return ebb_nn_classifier(g, &net->u.unet, net->logits, x, t);
+        return ebb_nn_classifier(g, &net->u.unet, net->logits, x, t, NULL);
     mlp.outputs = net->logits;
     return ebb_nn_mlp(g, &mlp, x, t, EBB_NONE);
 }

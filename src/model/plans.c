@@ -84,6 +84,21 @@ ebb_status ebb_class_plan(ebb_context *ctx, const ebb_network *net, int64_t n, c
     return status;
 }
 
+ebb_status ebb_feature_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options, ebb_plan **out)
+{
+    ebb_graph *g;
+    if (net->logits == 0 || net->kind != EBB_NET_UNET)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "features are of a classifier of pictures (net.kind=classifier)");
+    EBB_TRY(ebb_graph_create(ctx, &g));
+    ebb_value x = ebb_input(g, "x", EBB_F32, ebb_network_shape(net, n)), t = ebb_input(g, "t", EBB_F32, EBB_SHAPE(n)), values[2];
+    values[0] = ebb_nn_classifier(g, &net->u.unet, net->logits, x, t, &values[1]);
+    ebb_status status = ebb_graph_status(g);
+    if (status == EBB_OK)
+        status = ebb_plan_create(ctx, g, values, 2, options, out);
+    ebb_graph_free(g);
+    return status;
+}
+
 ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, const ebb_params *params,
                          int64_t n, int64_t batch, const ebb_plan_options *options, ebb_plan **out)
 {

@@ -20,6 +20,8 @@ ebb_status ebb_pullback_plan(ebb_context *ctx, const ebb_network *net, int64_t n
 /* Of a classifier: inputs x, t and label; output 0 (as x) is the gradient of log p(label | x) in the network's input, 1 (n)
  * that logarithm. */
 ebb_status ebb_class_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options, ebb_plan **out);
+/* Of a classifier of pictures: inputs x and t; output 0 (n,classes) its logits, 1 (n,dim) the features they are linear in. */
+ebb_status ebb_feature_plan(ebb_context *ctx, const ebb_network *net, int64_t n, const ebb_plan_options *options, ebb_plan **out);
 /* Of a shard of n pictures of a batch: the loss of that objective, then the gradient of each parameter. */
 ebb_status ebb_loss_plan(ebb_context *ctx, const ebb_network *net, const ebb_objective *objective, const ebb_params *params,
                          int64_t n, int64_t batch, const ebb_plan_options *options, ebb_plan **out);

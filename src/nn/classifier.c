@@ -9,12 +9,11 @@
  */
 #include "nn/unet.h"
 
-ebb_value ebb_nn_classifier(ebb_graph *g, const ebb_unet_config *c, int classes, ebb_value x, ebb_value t)
+/* (N,C): means over the places. */
+static ebb_value trunk(ebb_graph *g, const ebb_unet_config *c, ebb_value x, ebb_value t)
 {
     if (ebb_graph_status(g) != EBB_OK)
         return EBB_NONE;
-    if (classes < 2)
-        return ebb_graph_fail(g, EBB_E_ARGUMENT, "classifier of %d classes: there must be two at least", classes);
     ebb_unet u = {.g = g, .c = c, .picture = x, .sum = EBB_NONE};
     ebb_value h = ebb_unet_encode(&u, x, t, EBB_NONE);
     h = ebb_silu(g, ebb_unet_norm(&u, "conv_norm_out", h));
@@ -23,7 +22,17 @@ ebb_value ebb_nn_classifier(ebb_graph *g, const ebb_unet_config *c, int classes,
         return EBB_NONE;
     ebb_shape s = ebb_graph_shape(g, h);
     h = ebb_scale(g, ebb_sum(g, h, 1u << 1 | 1u << 2), (float)(1.0 / (double)(s.dim[1] * s.dim[2])));
-    return ebb_nn_linear(g, "classifier", ebb_reshape(g, h, EBB_SHAPE(s.dim[0], s.dim[3])), classes, 1.0f);
+    return ebb_reshape(g, h, EBB_SHAPE(s.dim[0], s.dim[3]));
+}
+
+ebb_value ebb_nn_classifier(ebb_graph *g, const ebb_unet_config *c, int classes, ebb_value x, ebb_value t, ebb_value *features)
+{
+    if (ebb_graph_status(g) == EBB_OK && classes < 2)
+        return ebb_graph_fail(g, EBB_E_ARGUMENT, "classifier of %d classes: there must be two at least", classes);
+    ebb_value h = trunk(g, c, x, t);
+    if (features != NULL)
+        *features = h;
+    return ebb_nn_linear(g, "classifier", h, classes, 1.0f);
 }
 
 /* (N,C) -> (N,1), by halves that may overlap. */

@@ -109,8 +109,8 @@ ebb_value ebb_nn_mlp(ebb_graph *g, const ebb_mlp_config *config, ebb_value x, eb
 
 /* ---- classifiers of noisy pictures (classifier.c) ------------------------------------------------------ */
 /* The U-Net's way down and middle, then norm, silu, mean over places, linear: x (N,H,W,channels), t (N) -> logits
- * (N,classes). config->classes is 0: it sees no label. */
-ebb_value ebb_nn_classifier(ebb_graph *g, const ebb_unet_config *config, int classes, ebb_value x, ebb_value t);
+ * (N,classes). config->classes is 0: it sees no label. features: those means (N,C), what the linear layer reads; may be NULL. */
+ebb_value ebb_nn_classifier(ebb_graph *g, const ebb_unet_config *config, int classes, ebb_value x, ebb_value t, ebb_value *features);
 /* logits (N,C), label (N) i32 in [0, C) -> (N): log p(label), of any derivatives; and 1 where the label's logit is above all
  * others, else 0. */
 ebb_value ebb_nn_class_log_probability(ebb_graph *g, ebb_value logits, ebb_value label);
