@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "eval/copies.h"
 #include "eval/nearest.h"
 #include "support/contexts.h"
 
@@ -163,6 +164,53 @@ static void test_copies(void **state)
     assert_int_equal(ebb_memorised_test(ctx[0], &t, &found), EBB_E_ARGUMENT);
 }
 
+/* Shares of copies against all distances, over more data than are looked through at once; data come to 5%, copies to 1. */
+enum { KNOWN = 4500, SEEN = 60, BYTES = 6 };
+
+static double nearest_of(const uint8_t *x, const uint8_t *data, int but)
+{
+    double best = INFINITY;
+    for (int i = 0; i < KNOWN; i++) {
+        double sum = 0;
+        for (int d = 0; d < BYTES; d++)
+            sum += pow((double)x[d] - data[i * BYTES + d], 2);
+        best = i == but ? best : fmin(best, sqrt(sum));
+    }
+    return best;
+}
+
+static void test_bytes(void **state)
+{
+    static uint8_t data[KNOWN * BYTES], made[SEEN * BYTES];
+    static float x[(KNOWN + SEEN) * BYTES];
+    uint32_t probe[SEEN];
+    double distance[SEEN], want = 0;
+    ebb_copies c;
+    ebb_measure got, again;
+    (void)state;
+    normal(11, KNOWN + SEEN, BYTES, x);
+    ebb_pixels_to_bytes(x, KNOWN * BYTES, data);
+    ebb_pixels_to_bytes(x + KNOWN * BYTES, SEEN * BYTES, made);
+    for (int i = 0; i < SEEN; i++) {
+        probe[i] = (uint32_t)(i * 75 + 3);
+        distance[i] = nearest_of(data + probe[i] * BYTES, data, (int)probe[i]);
+    }
+    ok(ebb_copies_create(ctx[1], data, KNOWN, BYTES, probe, SEEN, &c));
+    assert_true(fabs(c.threshold - ebb_quantile(distance, SEEN, 0.05)) < 1e-9);
+    c.threshold = ebb_quantile(distance, SEEN, 0.4);
+    for (int i = 0; i < SEEN; i++)
+        want += (nearest_of(made + i * BYTES, data, -1) < c.threshold) / (double)SEEN;
+    ok(ebb_copies_measure(ctx[0], &c, made, SEEN, false, 20, &got));
+    ok(ebb_copies_measure(ctx[1], &c, made, SEEN, false, 20, &again));
+    assert_true(want > 0.1 && want < 0.9 && fabs(got.value - want) < 1e-12 && got.low < want && got.high > want);
+    assert_memory_equal(&got, &again, sizeof got);
+    ok(ebb_copies_measure(ctx[0], &c, data + 4400 * BYTES, SEEN, false, 0, &got));
+    assert_true(got.value == 1);
+    ok(ebb_copies_measure(ctx[0], &c, data + 4400 * BYTES, SEEN, true, 0, &got));
+    assert_true(got.value > 0.1 && got.value < 0.9);
+    assert_int_equal(ebb_copies_create(ctx[0], data, KNOWN, BYTES, probe, 1, &c), EBB_E_ARGUMENT);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -181,6 +229,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),    cmocka_unit_test(test_ties),     cmocka_unit_test(test_self),  cmocka_unit_test(test_threads),
         cmocka_unit_test(test_errors), cmocka_unit_test(test_quantile), cmocka_unit_test(test_manifold),
-        cmocka_unit_test(test_copies)};
+        cmocka_unit_test(test_copies), cmocka_unit_test(test_bytes)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -123,7 +123,8 @@ typedef enum ebb_stream {
     EBB_STREAM_AUGMENT, EBB_STREAM_DATA, EBB_STREAM_PROBE, EBB_STREAM_DEQUANTIZE,
     EBB_STREAM_NLL_DEQUANTIZE, EBB_STREAM_NLL_PROBE, EBB_STREAM_NLL_NOISE, EBB_STREAM_NLL_TIME,
     EBB_STREAM_LAW, EBB_STREAM_EVAL, EBB_STREAM_MEASURE, EBB_STREAM_MASK, EBB_STREAM_INK,
-    EBB_STREAM_DROPOUT           /* with the layer in the bits from 8 on */
+    EBB_STREAM_DROPOUT,          /* with the layer in the bits from 8 on */
+    EBB_STREAM_SPLIT
 } ebb_stream;
 /* Word i of the Philox4x32-10 stream at `at`. */
 uint32_t ebb_rng_word(const ebb_rng_at *at, uint32_t i);

@@ -83,27 +83,6 @@ static void real_tile(void *self, int64_t i, int rows, int64_t j, int columns, c
         }
 }
 
-typedef struct scores { const double *at; int64_t n; int groups; } scores;
-
-static double mean_score(const void *self, const double *count, double *room)
-{
-    const scores *s = self;
-    double sum = 0, all = 0;
-    (void)room;
-    for (int64_t i = 0; i < s->n; i++) {
-        double w = count != NULL ? count[i % s->groups] : 1;
-        sum += w * s->at[i];
-        all += w;
-    }
-    return sum / all;
-}
-
-static ebb_status mean(ebb_context *ctx, const double *at, int64_t n, int set, int resamples, ebb_measure *out)
-{
-    scores s = {at, n, ebb_resample_groups(n)};
-    return ebb_resample_measure(ctx, n, set, resamples, 0, mean_score, &s, out);
-}
-
 typedef struct room { double *made_reach, *made_square, *real_square, *made[2], *real[2]; } room;
 
 static ebb_status measure(ebb_context *ctx, const double *made, int64_t n, const double *real, int64_t m, int dim, const double *reach,
@@ -116,10 +95,10 @@ static ebb_status measure(ebb_context *ctx, const double *made, int64_t n, const
     ebb_products_squares(real, m, dim, r->real_square);
     EBB_TRY(ebb_products(ctx, made, n, real, m, dim, made_tile, &of_made));
     EBB_TRY(ebb_products(ctx, real, m, made, n, dim, real_tile, &of_real));
-    EBB_TRY(mean(ctx, of_made.inside, n, 0, resamples, &out->precision));
-    EBB_TRY(mean(ctx, of_made.count, n, 0, resamples, &out->density));
-    EBB_TRY(mean(ctx, of_real.inside, m, 1, resamples, &out->recall));
-    return mean(ctx, of_real.count, m, 1, resamples, &out->coverage);
+    EBB_TRY(ebb_resample_mean(ctx, of_made.inside, n, 0, resamples, &out->precision));
+    EBB_TRY(ebb_resample_mean(ctx, of_made.count, n, 0, resamples, &out->density));
+    EBB_TRY(ebb_resample_mean(ctx, of_real.inside, m, 1, resamples, &out->recall));
+    return ebb_resample_mean(ctx, of_real.count, m, 1, resamples, &out->coverage);
 }
 
 ebb_status ebb_manifold_measure(ebb_context *ctx, const double *made, int64_t n, const double *real, int64_t m, int dim,

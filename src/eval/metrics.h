@@ -21,7 +21,7 @@ typedef enum ebb_metric {
 #undef METRIC
     EBB_METRICS
 } ebb_metric;
-typedef enum ebb_metric_needs { EBB_NEEDS_FEATURES, EBB_NEEDS_CLASSES, EBB_NEEDS_PIXELS } ebb_metric_needs;
+typedef enum ebb_metric_needs { EBB_NEEDS_FEATURES, EBB_NEEDS_CLASSES, EBB_NEEDS_PIXELS, EBB_NEEDS_DATA, EBB_NEEDS_MODEL } ebb_metric_needs;
 const char *ebb_metric_name(ebb_metric m);
 const char *ebb_metric_help(ebb_metric m);
 const char *ebb_metric_source(ebb_metric m);
@@ -48,7 +48,7 @@ typedef struct ebb_reference {
 /* The arrays of data must outlive it; at least EBB_MANIFOLD_LEAST pictures. */
 ebb_status ebb_reference_create(ebb_context *ctx, const ebb_picture_set *data, ebb_reference *out);
 void ebb_reference_free(ebb_reference *r);
-/* found (EBB_METRICS): NaN of what is not told. resamples 0: no intervals. At least EBB_MANIFOLD_LEAST pictures, of the same
+/* found (EBB_METRICS): NaN of what is not told, as of what needs DATA or the MODEL. resamples 0: no intervals. At least EBB_MANIFOLD_LEAST pictures, of the same
  * network and size as the reference: EBB_E_ARGUMENT, EBB_E_SHAPE. Does not depend on threads. */
 ebb_status ebb_reference_judge(ebb_context *ctx, const ebb_reference *r, const ebb_picture_set *made, int resamples, ebb_measure *found);
 

@@ -68,3 +68,24 @@ ebb_status ebb_resample_measure(ebb_context *ctx, int64_t n, int set, int resamp
     ebb_free(r.found);
     return EBB_OK;
 }
+
+typedef struct scores { const double *at; int64_t n; int groups; } scores;
+
+static double mean_score(const void *self, const double *count, double *room)
+{
+    const scores *s = self;
+    double sum = 0, all = 0;
+    (void)room;
+    for (int64_t i = 0; i < s->n; i++) {
+        double w = count != NULL ? count[i % s->groups] : 1;
+        sum += w * s->at[i];
+        all += w;
+    }
+    return sum / all;
+}
+
+ebb_status ebb_resample_mean(ebb_context *ctx, const double *at, int64_t n, int set, int resamples, ebb_measure *out)
+{
+    scores s = {at, n, ebb_resample_groups(n)};
+    return ebb_resample_measure(ctx, n, set, resamples, 0, mean_score, &s, out);
+}

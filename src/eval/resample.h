@@ -29,5 +29,7 @@ ebb_measure ebb_resample_interval(double value, double *found, int resamples);
 typedef double (*ebb_resampled)(const void *self, const double *count, double *room);
 ebb_status ebb_resample_measure(ebb_context *ctx, int64_t n, int set, int resamples, size_t room, ebb_resampled of, const void *self,
                         ebb_measure *out);
+/* The same of the mean of n numbers, one a sample. */
+ebb_status ebb_resample_mean(ebb_context *ctx, const double *at, int64_t n, int set, int resamples, ebb_measure *out);
 
 #endif

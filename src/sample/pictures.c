@@ -22,15 +22,23 @@ static ebb_status set_text(ebb_context *ctx, char *to, const char *text, const c
     return EBB_OK;
 }
 
-/* The model's recipe with these data instead of its own. */
-static ebb_status redirect(ebb_context *ctx, const ebb_data_choice *c, ebb_recipe *r)
+ebb_status ebb_data_redirect(ebb_context *ctx, const char *data, const char *labels, ebb_recipe *r)
 {
     char path[2 * EBB_TEXT_MAX];
-    EBB_TRY(set_text(ctx, r->data_path, c->path, "data"));
-    EBB_TRY(set_text(ctx, r->data_labels, c->labels != NULL ? c->labels : "", "labels"));
+    EBB_TRY(set_text(ctx, r->data_path, data, "data"));
+    EBB_TRY(set_text(ctx, r->data_labels, labels != NULL ? labels : "", "labels"));
     EBB_TRY(ebb_dataset_find(ctx, r->data_path, r->directory, path, sizeof path));
     bool npy = ends_with(path, ".npy"), png = ends_with(path, ".png"), folder = !npy && !png && ebb_is_directory(path);
     strcpy(r->data_kind, folder || png ? "png" : npy ? "npy" : "idx");
+    r->data_held_out = 0;
+    return EBB_OK;
+}
+
+/* The model's recipe with these data instead of its own. */
+static ebb_status redirect(ebb_context *ctx, const ebb_data_choice *c, ebb_recipe *r)
+{
+    EBB_TRY(ebb_data_redirect(ctx, c->path, c->labels, r));
+    bool folder = strcmp(r->data_kind, "png") == 0 && !ends_with(c->path, ".png");
     if (r->net_classes > 0 && !folder && c->labels == NULL)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: this model is conditional: give the file of labels, or ask for no classes",
                         c->path);

@@ -13,6 +13,8 @@ typedef struct ebb_data_choice {
     int64_t usual;               /* 0: all there are */
     int shape[3];                /* height, width, channels where they are not the model's; zeros: the model's */
 } ebb_data_choice;
+/* A recipe with these data, of which nothing is left out, in place of its own; labels NULL: none. */
+ebb_status ebb_data_redirect(ebb_context *ctx, const char *path, const char *labels, ebb_recipe *recipe);
 /* Opens them, fills in choice->n, and writes the name of the data to `name`. The data may hold pictures beyond those that
  * are asked for. EBB_E_SHAPE: pictures of another size than the model's; EBB_E_ARGUMENT: fewer than asked for. */
 ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *model, ebb_data_choice *choice, ebb_dataset *out,
