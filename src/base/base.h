@@ -85,6 +85,8 @@ ebb_status ebb_writer_open(ebb_context *ctx, const char *path, ebb_writer **out)
 ebb_status ebb_writer_write(ebb_writer *w, const void *data, size_t size);
 ebb_status ebb_writer_commit(ebb_writer **w);   /* frees and sets NULL, also on failure */
 void ebb_writer_abort(ebb_writer **w);
+/* The whole file by such a writer. */
+ebb_status ebb_file_write(ebb_context *ctx, const char *path, const void *data, size_t size);
 /* Appends one line with a single write and no newline of its own. */
 ebb_status ebb_file_append(ebb_context *ctx, const char *path, const char *text);
 ebb_status ebb_directory_make(ebb_context *ctx, const char *path);   /* parents too; exists: fine */

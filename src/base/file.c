@@ -296,3 +296,14 @@ bool ebb_file_exists(const char *path)
     ebb_os_stat st;
     return ebb_os_table.stat(path, &st) == 0;
 }
+
+ebb_status ebb_file_write(ebb_context *ctx, const char *path, const void *data, size_t size)
+{
+    ebb_writer *w;
+    EBB_TRY(ebb_writer_open(ctx, path, &w));
+    ebb_status status = ebb_writer_write(w, data, size);
+    if (status == EBB_OK)
+        status = ebb_writer_commit(&w);
+    ebb_writer_abort(&w);
+    return status;
+}

@@ -74,5 +74,7 @@ ebb_status ebb_json_read(ebb_context *ctx, const char *path, json_t **out);
 ebb_status ebb_json_parse(ebb_context *ctx, const char *text, const char *where, json_t **out);
 /* Compact (indent 0) or indented text, keys in insertion order, doubles with 17 digits; ebb_free. */
 ebb_status ebb_json_text(ebb_context *ctx, const json_t *json, int indent, char **out);
+/* A file of that, indented by 2; never half of it. */
+ebb_status ebb_json_write(ebb_context *ctx, const char *path, const json_t *json);
 
 #endif

@@ -53,3 +53,12 @@ ebb_status ebb_json_text(ebb_context *ctx, const json_t *json, int indent, char 
     *out = text;
     return EBB_OK;
 }
+
+ebb_status ebb_json_write(ebb_context *ctx, const char *path, const json_t *json)
+{
+    char *text;
+    EBB_TRY(ebb_json_text(ctx, json, 2, &text));
+    ebb_status status = ebb_file_write(ctx, path, text, strlen(text));
+    ebb_free(text);
+    return status;
+}

@@ -140,22 +140,6 @@ static ebb_status find_kept(ebb_trial *x, const char *path, const char *key, jso
     return EBB_OK;
 }
 
-static ebb_status write_result(ebb_trial *x, const char *path, const json_t *result)
-{
-    char *text;
-    ebb_writer *w;
-    EBB_TRY(ebb_json_text(x->ctx, result, 2, &text));
-    ebb_status status = ebb_writer_open(x->ctx, path, &w);
-    if (status == EBB_OK) {
-        status = ebb_writer_write(w, text, strlen(text));
-        if (status == EBB_OK)
-            status = ebb_writer_commit(&w);
-        ebb_writer_abort(&w);
-    }
-    ebb_free(text);
-    return status;
-}
-
 /* ---- a run --------------------------------------------------------------------------------------------------------------- */
 
 static json_t *result_of(ebb_trial *x, const char *key, double seconds)
@@ -191,7 +175,7 @@ static ebb_status run(ebb_trial *x, json_t **out)
     if (status != EBB_OK && x->missing[0] == 0)
         return status;
     *out = result_of(x, key, ebb_seconds() - start);
-    return x->missing[0] != 0 ? EBB_OK : write_result(x, path, *out);
+    return x->missing[0] != 0 ? EBB_OK : ebb_json_write(x->ctx, path, *out);
 }
 
 static ebb_status find_kind(ebb_trial *x)
