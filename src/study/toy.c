@@ -108,7 +108,7 @@ static void add_moments(const ebb_toy_job *t, const double *x, json_t *to)
 static ebb_status add_all(ebb_toy_job *t, const ebb_toy_walk *w, json_t *to)
 {
     json_t *fisher = NULL;
-    double error;
+    ebb_measure error;
     json_object_set_new(to, "sampler", json_string(w->sampler));
     json_object_set_new(to, "grid", json_string(t->o.grid != NULL && *t->o.grid != 0 ? t->o.grid : w->grid_name));
     json_object_set_new(to, "steps", json_integer(w->levels.steps));
@@ -119,8 +119,8 @@ static ebb_status add_all(ebb_toy_job *t, const ebb_toy_walk *w, json_t *to)
     EBB_TRY(add_modes(t, w->x, to));
     add_moments(t, w->x, to);
     if (!w->random) {
-        EBB_TRY(ebb_toy_flow_error(t, w, t->o.n < FLOW_SAMPLES ? t->o.n : FLOW_SAMPLES, &error));
-        json_object_set_new(to, "flow_error", ebb_toy_number(error));
+        EBB_TRY(ebb_toy_flow_error(t, w, t->o.n < FLOW_SAMPLES ? t->o.n : FLOW_SAMPLES, 0, &error));
+        json_object_set_new(to, "flow_error", ebb_toy_number(error.value));
     }
     if (t->model != NULL) {
         EBB_TRY(ebb_toy_fisher(t, &fisher));

@@ -78,6 +78,7 @@ typedef struct ebb_toy_walk {
     bool open;                   /* do not end in a clean level where the grid can end before: for orders of convergence */
     int64_t n;
     const double *start;         /* (n,dim); NULL: noise of samples 0 .. n-1 */
+    bool exact;                  /* over the law's own score, though there is a model */
     /* ---- found */
     double *x;                   /* (n,dim): given room */
     const ebb_sampler *kind;
@@ -93,8 +94,9 @@ ebb_status ebb_toy_run(ebb_toy_job *t, ebb_toy_walk *w);
 /* The noise that samples start from. */
 void ebb_toy_start(const ebb_toy_job *t, int64_t first, int64_t n, double *x);
 /* Root mean square distance of the first n results to where the exact probability flow leads from the same starts, between
- * the same levels; a clean end: the estimate of x_0 at the process's least time. Starts are noise. */
-ebb_status ebb_toy_flow_error(ebb_toy_job *t, const ebb_toy_walk *w, int64_t n, double *out);
+ * the same levels, with its interval (resamples 0: none); a clean end: the estimate of x_0 at the process's least time. Starts are
+ * noise. */
+ebb_status ebb_toy_flow_error(ebb_toy_job *t, const ebb_toy_walk *w, int64_t n, int resamples, ebb_measure *out);
 
 /* ---- jobs (toy.c, toy_compare.c, toy_panels.c, toy_restore.c) -------------------------------------------------------------------------- */
 ebb_status ebb_toy_samples(ebb_toy_job *t, json_t **out);
@@ -111,6 +113,8 @@ const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128]);
 /* ---- pictures (toy_picture.c) ------------------------------------------------------------------------------------------------ */
 /* Samples x (n,dim) beside the law or over its density. */
 ebb_status ebb_toy_picture(ebb_toy_job *t, const double *x, int64_t n, const char *title, const char *note);
+/* The same without words, small, for laws of one or two dimensions: to a file. */
+ebb_status ebb_toy_thumbnail(ebb_toy_job *t, const double *x, int64_t n, const char *path);
 /* Histograms x (panels,n) over the density of a law on a line. */
 ebb_status ebb_toy_panel_picture(ebb_toy_job *t, const ebb_target *law, const double *x, int64_t n, int panels, const char *const *titles);
 /* Curves of errors over evaluations, both logarithmic: rows as convergence reports them. */

@@ -61,7 +61,8 @@ static void add_columns(const ebb_toy_job *t, const double *value, json_t *row)
 static ebb_status judge_walk(ebb_toy_job *t, ebb_toy_walk *w, json_t *row)
 {
     ebb_measure found[EBB_DISTANCES];
-    double value[EBB_DISTANCES], error = NAN;
+    ebb_measure error = {.value = NAN};
+    double value[EBB_DISTANCES];
     EBB_TRY(ebb_toy_run(t, w));
     EBB_TRY(ebb_judge_measure(t->ctx, &t->judge, w->x, w->n, 0, found));
     for (int d = 0; d < EBB_DISTANCES; d++)
@@ -70,8 +71,8 @@ static ebb_status judge_walk(ebb_toy_job *t, ebb_toy_walk *w, json_t *row)
     json_object_set_new(row, "nfe", json_integer(w->nfe));
     add_columns(t, value, row);
     if (!w->random)
-        EBB_TRY(ebb_toy_flow_error(t, w, w->n < FLOW_SAMPLES ? w->n : FLOW_SAMPLES, &error));
-    json_object_set_new(row, "flow_error", ebb_toy_number(error));
+        EBB_TRY(ebb_toy_flow_error(t, w, w->n < FLOW_SAMPLES ? w->n : FLOW_SAMPLES, 0, &error));
+    json_object_set_new(row, "flow_error", ebb_toy_number(error.value));
     return EBB_OK;
 }
 
@@ -152,11 +153,13 @@ static ebb_status order_runs(ebb_toy_job *t, ebb_toy_walk *w, int64_t *steps, in
         w->steps = STEPS_LEAST << k;
         EBB_TRY(ebb_toy_prepare(t, w));
         ebb_status status = ebb_toy_run(t, w);
+        ebb_measure off = {.value = NAN};
         *random = w->random;
         steps[k] = w->levels.steps;
         nfe[k] = w->nfe;
         if (status == EBB_OK && !*random)
-            status = ebb_toy_flow_error(t, w, w->n, &error[k]);
+            status = ebb_toy_flow_error(t, w, w->n, 0, &off);
+        error[k] = off.value;
         ebb_grid_free(&w->levels);
         EBB_TRY(status);
         if (*random)

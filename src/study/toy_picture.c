@@ -152,6 +152,47 @@ ebb_status ebb_toy_panel_picture(ebb_toy_job *t, const ebb_target *law, const do
     return status;
 }
 
+/* ---- small ones ------------------------------------------------------------------------------------------------------------------ */
+
+enum { EDGE = 300, CELLS = 100, DOTS = 3000 };
+
+static ebb_status thumbnail_of_plane(ebb_toy_job *t, ebb_canvas *c, const double *x, int64_t n)
+{
+    ebb_axes a;
+    double *density;
+    EBB_TRY(frame(t, &a));
+    double half = (a.hi[0] - a.lo[0]) / 2, middle = (a.lo[1] + a.hi[1]) / 2;
+    a.x = a.y = 0;
+    a.width = a.height = EDGE;
+    a.lo[1] = middle - half;
+    a.hi[1] = middle + half;
+    EBB_TRY(ebb_alloc(t->ctx, (void **)&density, 2 * CELLS * CELLS, sizeof *density, "a density"));
+    ebb_plot_density(&a, t->aim, CELLS, density);
+    ebb_plot_contour(c, &a, density, CELLS, 0.95, EBB_PLOT_RED, density + CELLS * CELLS);
+    ebb_plot_points(c, &a, x, n < DOTS ? n : DOTS, 1.2, EBB_PLOT_BLUE, 0.6);
+    ebb_free(density);
+    return EBB_OK;
+}
+
+static ebb_status thumbnail_of_line(ebb_toy_job *t, ebb_canvas *c, const double *x, int64_t n)
+{
+    ebb_axes a = {.width = EDGE, .height = EDGE};
+    EBB_TRY(range(t, &t->law, NULL, &a.lo[0], &a.hi[0]));
+    draw_line(t->aim, c, &a, x, n, 0);
+    return EBB_OK;
+}
+
+ebb_status ebb_toy_thumbnail(ebb_toy_job *t, const double *x, int64_t n, const char *path)
+{
+    ebb_canvas c;
+    EBB_TRY(ebb_canvas_create(t->ctx, EDGE, EDGE, &c));
+    ebb_status status = t->law.dim == 1 ? thumbnail_of_line(t, &c, x, n) : thumbnail_of_plane(t, &c, x, n);
+    if (status == EBB_OK)
+        status = ebb_canvas_write(t->ctx, path, &c);
+    ebb_canvas_free(&c);
+    return status;
+}
+
 /* ---- curves --------------------------------------------------------------------------------------------------------------------- */
 
 static int numbers(const json_t *list, double *to, int most)

@@ -50,9 +50,9 @@ typedef struct shard {
     ebb_toy_rows rows;
 } shard;
 
-static ebb_toy_rows rows_of(const ebb_toy_job *t, int worker)
+static ebb_toy_rows rows_of(const ebb_toy_job *t, const ebb_toy_walk *w, int worker)
 {
-    return (ebb_toy_rows){.t = t, .n = EBB_TOY_ROWS, .learned = t->model != NULL, .worker = worker};
+    return (ebb_toy_rows){.t = t, .n = EBB_TOY_ROWS, .learned = t->model != NULL && !w->exact, .worker = worker};
 }
 
 static void draw(const ebb_toy_job *t, int64_t sample, ebb_stream stream, int64_t step, double scale, double *z)
@@ -115,7 +115,7 @@ static void run_shard(void *self, int64_t index, int worker)
     int64_t dim = t->law.dim, first = index * EBB_TOY_ROWS, n = w->n - first < EBB_TOY_ROWS ? w->n - first : EBB_TOY_ROWS;
     double *x = r->room + (size_t)worker * r->each, *parts = x + EBB_TOY_ROWS * dim;
     double *work = parts + ebb_toy_field_work(t, EBB_TOY_ROWS);
-    shard s = {.r = r, .first = first, .rows = rows_of(t, worker)};
+    shard s = {.r = r, .first = first, .rows = rows_of(t, w, worker)};
     if (atomic_load(&t->stopped) != 0 || atomic_load(&r->gave_up) != 0)
         return;
     ebb_field field = ebb_toy_field(&s.rows, parts);
@@ -140,7 +140,7 @@ ebb_status ebb_toy_prepare(ebb_toy_job *t, ebb_toy_walk *w)
 {
     ebb_sampler_settings set;
     ebb_grid_options options;
-    ebb_toy_rows rows = rows_of(t, 0);
+    ebb_toy_rows rows = rows_of(t, w, 0);
     double any;
     w->levels = (ebb_grid){0};
     EBB_TRY(ebb_sampler_parse(t->ctx, w->sampler, &w->kind, &set));
@@ -225,16 +225,35 @@ static ebb_status flow_of(ebb_toy_job *t, const ebb_grid *g, int64_t n, double *
     return EBB_OK;
 }
 
-ebb_status ebb_toy_flow_error(ebb_toy_job *t, const ebb_toy_walk *w, int64_t n, double *out)
+typedef struct squares { const double *square; int64_t n; int groups; } squares;
+
+static double mean_root(const void *self, const double *count, double *room)
 {
-    size_t count = (size_t)(n * t->law.dim);
-    size_t work = ebb_toy_field_work(t, n) + ebb_flow_work(n, t->law.dim) + 3 * (size_t)n;
-    double *x, sum = 0;
-    EBB_TRY(ebb_alloc(t->ctx, (void **)&x, 2 * count + work, sizeof *x, "the exact flow"));
-    ebb_status status = flow_of(t, &w->levels, n, x, x + count, x + 2 * count);
-    for (size_t i = 0; i < count; i++)
-        sum += (x[count + i] - w->x[i]) * (x[count + i] - w->x[i]);
-    *out = sqrt(sum / (double)n);
+    const squares *s = self;
+    double sum = 0, all = 0;
+    (void)room;
+    for (int64_t i = 0; i < s->n; i++) {
+        double times = count != NULL ? count[i % s->groups] : 1;
+        sum += times * s->square[i];
+        all += times;
+    }
+    return sqrt(sum / all);
+}
+
+ebb_status ebb_toy_flow_error(ebb_toy_job *t, const ebb_toy_walk *w, int64_t n, int resamples, ebb_measure *out)
+{
+    int dim = t->law.dim;
+    size_t count = (size_t)(n * dim), work = ebb_toy_field_work(t, n) + ebb_flow_work(n, dim) + 3 * (size_t)n;
+    double *x, *there, *square;
+    EBB_TRY(ebb_alloc(t->ctx, (void **)&x, 2 * count + (size_t)n + work, sizeof *x, "the exact flow"));
+    there = x + count;
+    square = there + count;
+    ebb_status status = flow_of(t, &w->levels, n, x, there, square + n);
+    for (int64_t i = 0; i < (int64_t)count; i++)
+        square[i / dim] += (there[i] - w->x[i]) * (there[i] - w->x[i]);
+    if (status == EBB_OK)
+        status = ebb_resample_measure(t->ctx, n, 0, resamples, 0, mean_root,
+                                      &(squares){.square = square, .n = n, .groups = ebb_resample_groups(n)}, out);
     ebb_free(x);
     return status;
 }
