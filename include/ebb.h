@@ -349,6 +349,47 @@ EBB_API ebb_status ebb_toy(ebb_context *ctx, const ebb_toy_options *options, cha
 EBB_API ebb_status ebb_target_list(ebb_context *ctx, char **json);
 EBB_API ebb_status ebb_distance_list(ebb_context *ctx, char **json);
 
+/* ---- benchmark of samplers -------------------------------------------------------------------- */
+/* Which sampler, at how many evaluations of the network, gives what quality at what cost: a grid of cells, each one sampler over one
+ * grid of levels at one budget of evaluations and one strength of guidance. */
+typedef struct ebb_bench_options {
+    size_t size;
+    const char *what;            /* "toy:mixture", "toy:ring:modes=6", ...: ebb_target_list */
+    const char *dir;             /* for results.json, results.csv, plots, and cells/, which are kept: the next run measures
+                                    what is not there */
+    int scale;                   /* -1: few cells and samples, to see how it goes; 0: minutes; 1: all samplers */
+    /* Lists with commas between; NULL: by the scale (ebb_bench_list). */
+    const char *samplers;        /* "heun,edm:churn=40,s_noise=1,unipc" */
+    const char *nfe;             /* budgets of evaluations, "5,10,20": as many steps as they pay for */
+    const char *grids;           /* of levels, "own,karras:rho=5"; "own": each sampler's own */
+    const char *guidance;        /* "0,1.5,scale:3": ebb_guidance_parse; needs classes */
+    int reference;               /* evaluations of the ancestral sampler that all are held against; 0: by the scale; -1: none */
+    const char *metric;          /* that the front and recommendations go by; NULL: sliced-w2, on a line w2 */
+    int label;                   /* class, or EBB_LABEL_ALL */
+    int64_t n;                   /* samples of each cell; 0: by the scale */
+    uint64_t seed;               /* all cells start from the same noise */
+    int resamples;               /* of intervals; 0: 40; -1: none */
+    const char *model;           /* of a law: a model that learned its score; then each cell is also run over the exact one */
+    const char *process;         /* of a law: as ebb_toy_options has it */
+    const char *command;         /* that the report says reproduces it; NULL: none */
+    /* Called now and then from one thread at a time: what is being done, which cell of how many, and how much of the whole work is
+     * done, 0 to 1; non-zero stops: finished cells are kept, and the next run goes on with the others. */
+    int (*progress)(void *user, const char *doing, int64_t cell, int64_t cells, double done);
+    void *user;
+} ebb_bench_options;
+/* label EBB_LABEL_ALL, all else zero. */
+EBB_API ebb_bench_options ebb_bench_defaults(void);
+/* JSON, also DIR/results.json: {ebb, about, samples, seed, command, machine, metrics: [{name, help, better ("lower", "higher" or
+ * "near" the floor), floor (of as many true samples)}], metric, cells: [{key, role ("cell", "reference", or "score": a learned score
+ * along a fine grid), sampler, grid, guidance, budget, steps, nfe (evaluations of the network a sample, counted), random, seconds,
+ * per_second, metrics: {NAME: {value, low, high (90% by resampling)}}, discretization (the same over the exact score), picture,
+ * kept, refused (why it could not be run)}], front: {nfe, seconds: {METRIC: [key]}}, budgets: [{nfe, key, value, low, high,
+ * over_floor, over_reference, ties: [key], text}]}. What was measured does not depend on threads, seconds do. EBB_E_USAGE: an
+ * unknown name; EBB_E_ARGUMENT: options that do not fit together, stopped. */
+EBB_API ebb_status ebb_bench(ebb_context *ctx, const ebb_bench_options *options, char **json);
+/* JSON: {samplers: [{scale ("quick", "usual", "full"), sampler, grids, chain_grids}], budgets: [{scale, nfe}]}. */
+EBB_API ebb_status ebb_bench_list(ebb_context *ctx, char **json);
+
 /* ---- experiments ---------------------------------------------------------------------------- */
 /* The experiments of the lectures that ebb follows: each trains or loads what it needs, measures, says which of its figures are
  * what they must be, and draws. */

@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 
 static const cli_command *const commands[] = {&cli_train, &cli_sample, &cli_nll, &cli_restore, &cli_latent, &cli_toy, &cli_info, &cli_plan,
-                                              &cli_speed, &cli_check, &cli_recipes, &cli_ema, &cli_experiment, &cli_classify, NULL};
+                                              &cli_speed, &cli_check, &cli_recipes, &cli_ema, &cli_experiment, &cli_classify, &cli_bench, NULL};
 
 static void print_overview(FILE *out)
 {
@@ -33,7 +33,7 @@ static const cli_command *find(const char *name)
 
 static int unknown(const char *name)
 {
-    const char *names[16];
+    const char *names[sizeof commands / sizeof commands[0] + 2];
     int n = 0;
     for (; commands[n]; n++)
         names[n] = commands[n]->name;

@@ -1,0 +1,261 @@
+/* bench.c: ebb bench: which sampler, at how many evaluations, gives what quality at what cost here.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static struct {
+    char *out, *samplers, *nfe, *grids, *guidance, *metric, *class, *seed, *model, *process;
+    long long n;
+    int quick, full, reference, resamples, list;
+} given;
+
+static const struct poptOption options[] = {
+    {"out", 'o', POPT_ARG_STRING, &given.out, 0, "directory of results.json, results.csv, plots and finished cells", "DIR"},
+    {"quick", 0, POPT_ARG_NONE, &given.quick, 0, "few cells and samples, to see how it goes", NULL},
+    {"full", 0, POPT_ARG_NONE, &given.full, 0, "every sampler, more grids, budgets and samples", NULL},
+    {"samplers", 0, POPT_ARG_STRING, &given.samplers, 0, "with commas between, each NAME[:key=value,...] (default: see --list)", "LIST"},
+    {"nfe", 0, POPT_ARG_STRING, &given.nfe, 0, "budgets of network evaluations a sample, as 5,10,20: as many steps as they pay for", "LIST"},
+    {"grids", 0, POPT_ARG_STRING, &given.grids, 0, "levels to walk through, as own,karras:rho=5; own: each sampler's own", "LIST"},
+    {"guidance", 0, POPT_ARG_STRING, &given.guidance, 0, "strengths of guidance, as 0,1.5,scale:3 (default 0)", "LIST"},
+    {"reference", 0, POPT_ARG_INT, &given.reference, 0,
+     "evaluations of the ancestral sampler that all are held against (default 1000; --quick 200; -1: none)", "N"},
+    {"metric", 0, POPT_ARG_STRING, &given.metric, 0, "that recommendations go by (default: sliced-w2, on a line w2)", "M"},
+    {"number", 'n', POPT_ARG_LONGLONG, &given.n, 0, "samples of each cell (default 10000; --quick 2000; --full 50000)", "N"},
+    {"class", 0, POPT_ARG_STRING, &given.class, 0, "samples of this class", "K"},
+    {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the noise that every cell starts from (default 0)", "K"},
+    {"resamples", 0, POPT_ARG_INT, &given.resamples, 0, "of the intervals (default 40; -1: no intervals)", "B"},
+    {"model", 0, POPT_ARG_STRING, &given.model, 0, "a model that learned the law's score: its error apart from that of the steps", "FILE"},
+    {"process", 0, POPT_ARG_STRING, &given.process, 0, "how noise is added (default vp): KIND[:key=value,...]", "P"},
+    {"list", 0, POPT_ARG_NONE, &given.list, 0, "list what is run at which scale", NULL},
+    CLI_COMMON_OPTIONS,
+};
+
+static void more_help(FILE *out)
+{
+    cli_help_list(out, "Laws, as in ebb bench toy:ring:modes=6", ebb_target_list);
+    cli_help_list(out, "Metrics of laws, and flow-error: from where the exact flow leads", ebb_distance_list);
+    cli_help_list(out, "Samplers", ebb_sampler_list);
+    cli_help_list(out, "Grids", ebb_grid_list);
+    fputs("\nFinished cells stay in DIR/cells: the same command again measures only what is not there. Exit code 3: stopped, and\n"
+          "the same command goes on.\n", out);
+}
+
+static int check(const cli_line *line)
+{
+    if (given.list)
+        return line->count == 0 ? CLI_OK : cli_fail_usage("--list takes nothing else: \"%s\"", line->rest[0]);
+    if (line->count < 1)
+        return cli_fail_usage("a benchmark of what? name a law, as toy:mixture");
+    if (line->count > 1)
+        return cli_fail_usage("one subject: \"%s\" is one too many", line->rest[1]);
+    if (!given.out)
+        return cli_fail_usage("where are the results to go? give -o DIR");
+    if (given.quick && given.full)
+        return cli_fail_usage("--quick and --full: give one of them");
+    if (given.n < 0)
+        return cli_fail_usage("-n takes numbers from 0");
+    return CLI_OK;
+}
+
+/* ---- progress -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct clock_of_work { double start; } clock_of_work;
+
+static int on_progress(void *user, const char *doing, int64_t cell, int64_t cells, double done)
+{
+    char left[32];
+    const clock_of_work *w = user;
+    double gone = cli_seconds() - w->start;
+    if (gone > 0.2 && done > 0)
+        cli_progress(false, "cell %lld/%lld  %s  %.0f%%  %.3g cells/min  left %s", (long long)cell + 1, (long long)cells, doing, 100 * done,
+                     60 * (double)cells * done / gone, cli_duration(gone * (1 - done) / done, left));
+    return cli_stopped();
+}
+
+/* ---- showing --------------------------------------------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+    return text ? text : "";
+}
+
+static json_t *found_of(const json_t *cell, const char *metric)
+{
+    return json_object_get(json_object_get(cell, "metrics"), metric);
+}
+
+static bool is_refused(const json_t *cell)
+{
+    return json_object_get(cell, "refused") != NULL;
+}
+
+/* The chosen metric and where samples have been let lie; rows in the order of the grid. */
+static json_t *table_of(const json_t *results)
+{
+    size_t i;
+    json_t *cell, *rows = json_array();
+    const char *metric = text_of(results, "metric");
+    json_array_foreach (json_object_get(results, "cells"), i, cell) {
+        if (is_refused(cell))
+            continue;
+        json_t *row = json_pack("{s:O, s:O, s:O, s:O, s:O}", "sampler", json_object_get(cell, "sampler"), "grid", json_object_get(cell, "grid"),
+                                "guidance", json_object_get(cell, "guidance"), "steps", json_object_get(cell, "steps"), "nfe",
+                                json_object_get(cell, "nfe"));
+        const json_t *found = found_of(cell, metric);
+        json_object_set(row, metric, found ? json_object_get(found, "value") : json_null());
+        json_object_set(row, "low", found ? json_object_get(found, "low") : json_null());
+        json_object_set(row, "high", found ? json_object_get(found, "high") : json_null());
+        json_object_set(row, "a second", json_object_get(cell, "per_second"));
+        json_object_set_new(row, "", json_string(strcmp(text_of(cell, "role"), "cell") == 0 ? "" : text_of(cell, "role")));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static void show(json_t *results)
+{
+    size_t i;
+    json_t *row, *rows = table_of(results);
+    cli_table(rows, 0);
+    json_decref(rows);
+    json_array_foreach (json_object_get(results, "cells"), i, row)
+        if (is_refused(row))
+            printf("%s over %s: %s\n", text_of(row, "sampler"), text_of(row, "grid"), text_of(row, "refused"));
+    printf("\nThe best of each budget of evaluations by %s:\n", text_of(results, "metric"));
+    json_array_foreach (json_object_get(results, "budgets"), i, row)
+        printf("  %4lld: %s\n", (long long)json_integer_value(json_object_get(row, "nfe")), text_of(row, "text"));
+    printf("\n%s/results.json, results.csv, nfe.png, seconds.png written\n", given.out);
+}
+
+static void show_list(json_t *list)
+{
+    size_t i;
+    json_t *row;
+    cli_table(json_object_get(list, "samplers"), 0);
+    printf("\nbudgets:");
+    json_array_foreach (json_object_get(list, "budgets"), i, row)
+        printf(" %lld (%s)", (long long)json_integer_value(json_object_get(row, "nfe")), text_of(row, "scale"));
+    printf("\n");
+}
+
+/* ---- working --------------------------------------------------------------------------------------------------------------- */
+
+static int read_class(int *label)
+{
+    char *end;
+    if (!given.class || strcmp(given.class, "all") == 0)
+        return CLI_OK;
+    errno = 0;
+    long value = strtol(given.class, &end, 10);
+    if (errno || *end || end == given.class || value < 0 || value > INT_MAX)
+        return cli_fail_usage("--class %s: give a whole number from 0, or all", given.class);
+    *label = (int)value;
+    return CLI_OK;
+}
+
+/* How to do it again, as it was given; what a shell could take for its own is quoted. */
+static void add_word(char command[4096], const char *word)
+{
+    size_t n = strlen(command), plain = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./");
+    snprintf(command + n, 4096 - n, word[plain] == 0 && *word ? " %s" : " '%s'", word);
+}
+
+static void add_option(char command[4096], const char *name, const char *value)
+{
+    if (value) {
+        add_word(command, name);
+        add_word(command, value);
+    }
+}
+
+static void add_number(char command[4096], const char *name, long long value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", value);
+    add_option(command, name, value != 0 ? text : NULL);
+}
+
+static void tell_command(const char *what, char command[4096])
+{
+    snprintf(command, 4096, "ebb bench");
+    add_word(command, what);
+    if (given.quick || given.full)
+        add_word(command, given.quick ? "--quick" : "--full");
+    add_option(command, "--samplers", given.samplers);
+    add_option(command, "--nfe", given.nfe);
+    add_option(command, "--grids", given.grids);
+    add_option(command, "--guidance", given.guidance);
+    add_number(command, "--reference", given.reference);
+    add_option(command, "--metric", given.metric);
+    add_number(command, "-n", given.n);
+    add_option(command, "--class", given.class);
+    add_option(command, "--seed", given.seed);
+    add_number(command, "--resamples", given.resamples);
+    add_option(command, "--model", given.model);
+    add_option(command, "--process", given.process);
+    add_option(command, "-o", given.out);
+}
+
+static int run_bench(ebb_context *ctx, const char *what)
+{
+    char *text = NULL, command[4096];
+    clock_of_work w = {.start = cli_seconds()};
+    ebb_bench_options o = ebb_bench_defaults();
+    int code = cli_read_seed(given.seed, &o.seed);
+    code = code == CLI_OK ? read_class(&o.label) : code;
+    if (code != CLI_OK)
+        return code;
+    tell_command(what, command);
+    o.what = what;
+    o.dir = given.out;
+    o.scale = given.quick ? -1 : given.full;
+    o.samplers = given.samplers;
+    o.nfe = given.nfe;
+    o.grids = given.grids;
+    o.guidance = given.guidance;
+    o.reference = given.reference;
+    o.metric = given.metric;
+    o.n = given.n;
+    o.resamples = given.resamples;
+    o.model = given.model;
+    o.process = given.process;
+    o.command = command;
+    o.progress = on_progress;
+    o.user = &w;
+    cli_stop_catch();
+    ebb_status status = ebb_bench(ctx, &o, &text);
+    cli_progress_end();
+    if (cli_stopped() && status != EBB_OK)
+        return cli_fail("%s; the same command goes on", ebb_message(ctx)), CLI_INTERRUPTED;
+    return cli_finish(ctx, status, text, show);
+}
+
+static int bench(ebb_context *ctx, const cli_line *line)
+{
+    char *text = NULL;
+    if (!given.list)
+        return run_bench(ctx, line->rest[0]);
+    ebb_status status = ebb_bench_list(ctx, &text);
+    return cli_finish(ctx, status, text, show_list);
+}
+
+static int run(const cli_command *self, int argc, const char **argv)
+{
+    return cli_run(self, options, argc, argv, check, bench);
+}
+
+const cli_command cli_bench = {
+    .name = "bench",
+    .summary = "which sampler, at how many evaluations, gives what quality at what cost",
+    .arguments = "toy:LAW",
+    .examples = "  ebb bench toy:mixture -o runs/bench\n"
+                "  ebb bench toy:ring:modes=6 --samplers heun,edm:churn=40,unipc --nfe 10,20 --grids own,karras:rho=5 -o runs/ring\n",
+    .run = run,
+    .more_help = more_help,
+};
