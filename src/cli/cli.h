@@ -26,7 +26,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_check, cli_recipes, cli_ema, cli_nll, cli_toy,
-    cli_experiment, cli_restore, cli_latent, cli_classify, cli_bench;
+    cli_experiment, cli_restore, cli_latent, cli_classify, cli_bench, cli_eval;
 
 /* ---- line.c: options and arguments ------------------------------------------------------------ */
 /* Options that every command has; members are set by cli_run. */
@@ -104,6 +104,10 @@ void cli_table(const json_t *rows, int indent);
 /* One line on stderr: rewritten in place on a terminal, else a new line every few seconds. `last`: print
  * in any case, and end the line. */
 void cli_progress(bool last, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Work of several parts, whose progress is told by progress(work, doing, done, total): rate and time left are of what is being
+ * done now, from where it began, since a training may go on from its middle. Returns cli_stopped(). */
+typedef struct cli_work { const char *name; double start; int64_t first; char doing[80]; } cli_work;     /* name: or NULL; else zeros */
+int cli_progress_work(void *work, const char *doing, int64_t done, int64_t total);
 /* Ends a line that is being rewritten. */
 void cli_progress_end(void);
 /* mm:ss, or h:mm:ss */

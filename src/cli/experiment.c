@@ -1,6 +1,5 @@
 /* experiment.c: ebb experiment: the lectures' experiments, one or all, each with its figures beside what they must be.
  */
-#include <math.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -33,28 +32,6 @@ static int check(const cli_line *line)
     if (given.again && strcmp(line->rest[0], "all") != 0)
         return cli_fail_usage("--again is of all: %s alone is always run", line->rest[0]);
     return CLI_OK;
-}
-
-/* ---- progress -------------------------------------------------------------------------------------------------------------- */
-
-typedef struct clock_of_work { const char *name; double start; int64_t first; char doing[80]; } clock_of_work;
-
-/* Rate and time left are of what is being done now, from where it began: a training may go on from its middle. */
-static int on_progress(void *user, const char *doing, int64_t done, int64_t total)
-{
-    char left[32];
-    clock_of_work *w = user;
-    double now = cli_seconds();
-    if (strcmp(w->doing, doing) != 0 || done < w->first) {
-        snprintf(w->doing, sizeof w->doing, "%s", doing);
-        w->start = now;
-        w->first = done;
-    }
-    double gone = fmax(now - w->start, 1e-6), rate = (double)(done - w->first) / gone;
-    if (gone > 0.2 && rate > 0)
-        cli_progress(false, "%s: %s  %lld/%lld  %.3g/s  left %s", w->name, doing, (long long)done, (long long)total, rate,
-                     cli_duration((double)(total - done) / rate, left));
-    return cli_stopped();
 }
 
 /* ---- showing --------------------------------------------------------------------------------------------------------------- */
@@ -114,9 +91,9 @@ static void show_list(const json_t *list)
 static json_t *run_one(ebb_context *ctx, const char *name, int keep, int *code)
 {
     char *text;
-    clock_of_work w = {.name = name, .start = cli_seconds()};
+    cli_work w = {.name = name, .start = cli_seconds()};
     ebb_experiment_options o = {.size = sizeof o, .name = name, .dir = given.out, .keep = keep, .quick = given.quick,
-                                .progress = on_progress, .user = &w};
+                                .progress = cli_progress_work, .user = &w};
     ebb_status status = ebb_experiment(ctx, &o, &text);
     cli_progress_end();
     if (status == EBB_OK)

@@ -4,6 +4,7 @@
  * line is printed every few seconds.
  */
 #include <stdarg.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,4 +54,21 @@ const char *cli_duration(double seconds, char buffer[32])
     else
         snprintf(buffer, 32, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
     return buffer;
+}
+
+int cli_progress_work(void *work, const char *doing, int64_t done, int64_t total)
+{
+    char left[32];
+    cli_work *w = work;
+    double now = cli_seconds();
+    if (strcmp(w->doing, doing) != 0 || done < w->first) {
+        snprintf(w->doing, sizeof w->doing, "%s", doing);
+        w->start = now;
+        w->first = done;
+    }
+    double gone = now - w->start, rate = (double)(done - w->first) / (gone > 1e-6 ? gone : 1e-6);
+    if (gone > 0.2 && rate > 0)
+        cli_progress(false, "%s%s%s  %lld/%lld  %.3g/s  left %s", w->name ? w->name : "", w->name ? ": " : "", doing, (long long)done,
+                     (long long)total, rate, cli_duration((double)(total - done) / rate, left));
+    return cli_stopped();
 }

@@ -90,24 +90,6 @@ static int check(const cli_line *line)
     return code == CLI_OK && given.save ? cli_check_folder(given.save) : code;
 }
 
-typedef struct clock_of_work { double start; char doing[80]; } clock_of_work;
-
-static int on_progress(void *user, const char *doing, int64_t done, int64_t total)
-{
-    char left[32];
-    clock_of_work *w = user;
-    double now = cli_seconds();
-    if (strcmp(w->doing, doing) != 0) {
-        snprintf(w->doing, sizeof w->doing, "%s", doing);
-        w->start = now;
-    }
-    double gone = fmax(now - w->start, 1e-6), rate = (double)done / gone;
-    if (gone > 0.2)
-        cli_progress(false, "%s  %lld/%lld  %.3g/s  left %s", doing, (long long)done, (long long)total, rate,
-                 cli_duration((double)(total - done) / rate, left));
-    return cli_stopped();
-}
-
 /* ---- showing ---------------------------------------------------------------------------------------------------------------- */
 
 /* {name: {...}} as rows with the name first. */
@@ -301,7 +283,7 @@ static int run_job(ebb_context *ctx, const ebb_toy_options *o)
 
 static int toy(ebb_context *ctx, const cli_line *line)
 {
-    clock_of_work w = {0};
+    cli_work w = {0};
     ebb_toy_options o = ebb_toy_defaults();
     int code = read_numbers(&o);
     if (given.list)
@@ -328,7 +310,7 @@ static int toy(ebb_context *ctx, const cli_line *line)
     o.resamples = given.resamples;
     o.picture = given.out && cli_ends_with(given.out, ".png") ? given.out : NULL;
     o.samples = given.out && !o.picture ? given.out : NULL;
-    o.progress = on_progress;
+    o.progress = cli_progress_work;
     o.user = &w;
     return run_job(ctx, &o);
 }

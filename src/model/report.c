@@ -2,6 +2,8 @@
  */
 #include "model/report.h"
 
+#include <math.h>
+
 const char *ebb_backend_choice_name(const ebb_context *ctx)
 {
     static const char *const names[] = {"auto", "own", "onednn"};
@@ -14,6 +16,11 @@ ebb_status ebb_report_text(ebb_context *ctx, json_t *json, char **text)
                              : ebb_fail(ctx, EBB_E_MEMORY, "no memory for a report");
     json_decref(json);
     return status;
+}
+
+json_t *ebb_report_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 /* Time of n pictures one after another by a team, in that of one thread for one picture. Measured with 2 threads:

@@ -62,11 +62,6 @@ static double standard_error(const ebb_nll_job *j, double mean)
     return sqrt(sum / (n - 1) / n);
 }
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 /* ---- the two methods ------------------------------------------------------------------------------------------- */
 
 static void add_ode(const ebb_nll_job *j, json_t *to)
@@ -80,8 +75,8 @@ static void add_ode(const ebb_nll_job *j, json_t *to)
             most = one > most ? one : most;
         }
     double each = j->exact ? (double)j->numbers : j->o.probes;
-    json_object_set_new(to, "prior", number(-bits(j, mean_of(j, (column){j->prior, 1}))));
-    json_object_set_new(to, "flow", number(-bits(j, mean_of(j, (column){j->delta, 1}))));
+    json_object_set_new(to, "prior", ebb_report_number(-bits(j, mean_of(j, (column){j->prior, 1}))));
+    json_object_set_new(to, "flow", ebb_report_number(-bits(j, mean_of(j, (column){j->delta, 1}))));
     json_object_set_new(to, "nfe", json_real(nfe));
     json_object_set_new(to, "nfe_most", json_integer(most));
     json_object_set_new(to, "evaluations", json_real(nfe * each));
@@ -119,11 +114,11 @@ static json_t *variances(const ebb_nll_job *j)
     json_t *all = json_object();
     for (int v = 0; v < EBB_VARIANCES; v++)
         if (v != EBB_VARIANCE_LEARNED || j->model->net.learned_variance)
-            json_object_set_new(all, ebb_variance_name((ebb_variance)v), number(bits(j, total(j, (ebb_variance)v)) + j->offset));
+            json_object_set_new(all, ebb_variance_name((ebb_variance)v), ebb_report_number(bits(j, total(j, (ebb_variance)v)) + j->offset));
     if (takes_all(j)) {
         double first = mean_of(j, (column){j->first + EBB_VARIANCE_BETA, EBB_VARIANCES});
         double prior = mean_of(j, (column){j->prior, 1});
-        json_object_set_new(all, "fitted", number(bits(j, prior + first + fitted_steps(j)) + j->offset));
+        json_object_set_new(all, "fitted", ebb_report_number(bits(j, prior + first + fitted_steps(j)) + j->offset));
     }
     return all;
 }
@@ -138,11 +133,11 @@ static json_t *terms(const ebb_nll_job *j)
     double first = ebb_process_lambda(p, from), length = first - ebb_process_lambda(p, to);
     for (int64_t k = 0; k < j->o.times; k++) {
         double mean = bits(j, mean_of(j, (column){j->term + k, j->o.times}));
-        json_t *row = json_pack("{s:o}", "bits_per_dim", number(mean));
+        json_t *row = json_pack("{s:o}", "bits_per_dim", ebb_report_number(mean));
         if (takes_all(j))
             json_object_set_new(row, "t", json_integer(k + 1));
         else if (!chain(j))
-            json_object_set_new(row, "t", number(ebb_process_time(p, first - ((double)k + 0.5) / (double)j->o.times * length)));
+            json_object_set_new(row, "t", ebb_report_number(ebb_process_time(p, first - ((double)k + 0.5) / (double)j->o.times * length)));
         json_array_append_new(rows, row);
     }
     return rows;
@@ -151,9 +146,9 @@ static json_t *terms(const ebb_nll_job *j)
 static void add_elbo(const ebb_nll_job *j, json_t *to)
 {
     column first = {j->first + j->variance, EBB_VARIANCES}, steps = {j->steps + j->variance, EBB_VARIANCES};
-    json_object_set_new(to, "prior", number(bits(j, mean_of(j, (column){j->prior, 1}))));
-    json_object_set_new(to, "steps", number(bits(j, mean_of(j, steps))));
-    json_object_set_new(to, "decoding", number(bits(j, mean_of(j, first)) + j->offset));
+    json_object_set_new(to, "prior", ebb_report_number(bits(j, mean_of(j, (column){j->prior, 1}))));
+    json_object_set_new(to, "steps", ebb_report_number(bits(j, mean_of(j, steps))));
+    json_object_set_new(to, "decoding", ebb_report_number(bits(j, mean_of(j, first)) + j->offset));
     json_object_set_new(to, "decoder", json_string(ebb_decoder_name(j->decoder)));
     json_object_set_new(to, "nfe", json_integer(j->o.times + 1));
     json_object_set_new(to, "times", takes_all(j) ? json_string("all") : json_integer(j->o.times));
@@ -171,7 +166,7 @@ ebb_status ebb_nll_report(ebb_context *ctx, const ebb_nll_job *j, char **json)
         "{s:s, s:s, s:b, s:I, s:I, s:I, s:i, s:I, s:o, s:o, s:o, s:f, s:b}", "method", j->o.method, "data", j->path,
         "conditional", j->labelled, "first", (json_int_t)j->o.first, "pictures", (json_int_t)j->o.n, "numbers",
         (json_int_t)j->numbers, "repeats", j->o.repeats, "seed", (json_int_t)j->o.seed, "bits_per_dim",
-        number(bits(j, nats) + j->offset), "standard_error", number(bits(j, standard_error(j, nats))), "nats", number(nats),
+        ebb_report_number(bits(j, nats) + j->offset), "standard_error", ebb_report_number(bits(j, standard_error(j, nats))), "nats", ebb_report_number(nats),
         "offset", j->offset, "dequantized", j->spread);
     if (report != NULL && j->elbo)
         add_elbo(j, report);
@@ -180,7 +175,7 @@ ebb_status ebb_nll_report(ebb_context *ctx, const ebb_nll_job *j, char **json)
     if (report != NULL && j->o.each) {
         json_t *each = json_array();
         for (int64_t i = 0; i < j->o.n; i++)
-            json_array_append_new(each, number(bits(j, nats_of(j, i, j->variance)) + j->offset));
+            json_array_append_new(each, ebb_report_number(bits(j, nats_of(j, i, j->variance)) + j->offset));
         json_object_set_new(report, "each", each);
     }
     return ebb_report_text(ctx, report, json);

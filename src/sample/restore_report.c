@@ -71,21 +71,16 @@ static found judge(const ebb_restoring *r, int64_t i, double *room)
     return f;
 }
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static void put(json_t *to, const ebb_restoring *r, const found *f)
 {
-    json_object_set_new(to, "consistency", number(f->consistency));
+    json_object_set_new(to, "consistency", ebb_report_number(f->consistency));
     if (r->o.copies > 1)
-        json_object_set_new(to, "spread", number(f->spread));
+        json_object_set_new(to, "spread", ebb_report_number(f->spread));
     if (r->o.given)
         return;
-    json_object_set_new(to, "psnr", number(f->psnr));
-    json_object_set_new(to, "psnr_of_mean", number(f->of_mean));
-    json_object_set_new(to, "psnr_measured", number(f->measured));
+    json_object_set_new(to, "psnr", ebb_report_number(f->psnr));
+    json_object_set_new(to, "psnr_of_mean", ebb_report_number(f->of_mean));
+    json_object_set_new(to, "psnr_measured", ebb_report_number(f->measured));
 }
 
 static void add_pictures(const ebb_restoring *r, double *room, json_t *to)

@@ -12,7 +12,6 @@
 
 #include "model/report.h"
 
-#define USUAL_DIRECTORY "runs/experiments"
 #define NAMES_MAX 64
 
 static const ebb_experiment_kind kinds[] = {
@@ -28,18 +27,13 @@ const ebb_experiment_kind *ebb_experiment_at(int i)
 
 /* ---- what a function states ---------------------------------------------------------------------------------------------- */
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 /* pass: NULL where nothing is claimed. */
 static void add(ebb_trial *x, double value, double low, double high, const char *expected, json_t *pass, const char *name, va_list args)
 {
     char text[160];
     vsnprintf(text, sizeof text, name, args);
-    json_array_append_new(x->checks, json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "name", text, "value", number(value), "expected",
-                                               expected, "low", number(low), "high", number(high), "pass",
+    json_array_append_new(x->checks, json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "name", text, "value", ebb_report_number(value), "expected",
+                                               expected, "low", ebb_report_number(low), "high", ebb_report_number(high), "pass",
                                                pass != NULL && !x->o.quick ? pass : json_null()));
 }
 
@@ -203,7 +197,7 @@ ebb_status ebb_experiment(ebb_context *ctx, const ebb_experiment_options *option
     if (options->size < sizeof options->size)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "experiment options: size is %zu; set it to sizeof(ebb_experiment_options)", options->size);
     memcpy(&x.o, options, options->size < sizeof x.o ? options->size : sizeof x.o);
-    x.o.dir = x.o.dir != NULL && *x.o.dir != 0 ? x.o.dir : USUAL_DIRECTORY;
+    x.o.dir = x.o.dir != NULL && *x.o.dir != 0 ? x.o.dir : EBB_KEPT_USUAL;
     EBB_TRY(find_kind(&x));
     x.checks = json_array();
     x.pictures = json_array();

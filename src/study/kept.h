@@ -10,6 +10,7 @@
 #include "model/model.h"
 
 #define EBB_KEPT_PATH 4096
+#define EBB_KEPT_USUAL "runs/experiments"    /* where they lie unless somebody says otherwise */
 
 typedef struct ebb_keeper {
     ebb_context *ctx;
