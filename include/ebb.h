@@ -180,6 +180,7 @@ typedef struct ebb_sample_options {
                                     2021). A model without classes takes the classifier's. NULL: none */
     double classifier_scale;     /* NaN: 1 */
     const char *classifier_form; /* how its gradient and condition's act: ebb_guide_form_list; NULL: epsilon */
+    const int32_t *labels;       /* (n) with label EBB_LABEL_ALL: the class of each, in place of as many of each in turn; NULL: those */
 } ebb_sample_options;
 #define EBB_LABEL_NONE (-1)
 #define EBB_LABEL_ALL (-2)
@@ -216,6 +217,36 @@ typedef struct ebb_classify_options {
  * k_sigma (sigma/alpha), accuracy, error (standard), cross_entropy (nats)}], classes, at the least noise: [{class, share (of what
  * was found), labelled (share), accuracy}]}. options may be NULL. EBB_E_ARGUMENT: not a classifier, options out of range, stopped. */
 EBB_API ebb_status ebb_classify(ebb_context *ctx, ebb_model *model, const ebb_classify_options *options, char **json);
+
+/* ---- quality --------------------------------------------------------------------------------- */
+typedef struct ebb_eval_options {
+    size_t size;
+    const char *data;            /* what pictures are compared with: file or folder (idx, npy, png), or a recipe, whose data section
+                                    counts; NULL: what the model was trained on; needed beside pictures */
+    const char *labels;          /* of data of idx or npy, or in place of the recipe's; NULL: the recipe's, or none */
+    int64_t n;                   /* pictures that are judged; 0: 1000 samples (quick: 100), or all pictures up to 5000 */
+    const ebb_sample_options *sample;    /* how a model's pictures are drawn (n, labels and progress are not looked at); label
+                                    EBB_LABEL_ALL: by the classes' shares in the data; NULL: as the model's recipe says, all classes */
+    int64_t nll;                 /* of so many pictures of the data the likelihood under the model, ebb_nll's ode; 0: of none */
+    int resamples;               /* of intervals; 0: 40, -1: no intervals */
+    const char *dir;             /* DIR/models keeps the classifiers of data sets, which are trained once; NULL: runs/experiments */
+    const char *out;             /* a directory, made where it is missing, for results.json, samples.npy (of a model), samples.png,
+                                    metrics.png; NULL: nothing is written */
+    int quick;                   /* 1: a classifier that is trained in a moment: to see that all works, not to measure */
+    /* Called now and then from one thread at a time: what is being done, how much of it; non-zero stops. */
+    int (*progress)(void *user, const char *doing, int64_t done, int64_t total);
+    void *user;
+} ebb_eval_options;
+/* How good a model's samples, or pictures of a file or folder (pictures; model NULL), are beside data. A random half of the data, at
+ * most 5000, is the reference; as many of the other half as pictures are judged are judged alike: each metric's floor. Features are
+ * those of a classifier that is trained on nine of ten of the data, which need labels. JSON: {kind, quick, judged: {n, sampler,
+ * evaluations, guidance, classes, seed, ...}, beside: {data, pictures, reference, floor (counts), features: {network, key (of its
+ * recipe), held_out, accuracy, ...}}, resamples, metrics: [{name, value, low, high (90%), floor, floor_low, floor_high, ratio,
+ * better, source, help}], likelihood}. Numbers are comparable between runs of the same features and n. Does not depend on threads.
+ * options may be NULL beside a model. EBB_E_ARGUMENT: no labels, too few pictures, stopped; EBB_E_SHAPE: pictures of another size. */
+EBB_API ebb_status ebb_eval(ebb_context *ctx, ebb_model *model, const char *pictures, const ebb_eval_options *options, char **json);
+/* JSON array of {name, better ("lower", "higher", "near" its floor), source, help}. */
+EBB_API ebb_status ebb_metric_list(ebb_context *ctx, char **json);
 
 /* ---- likelihood ---------------------------------------------------------------------------- */
 typedef struct ebb_nll_options {

@@ -242,6 +242,29 @@ static void test_refusals(void **state)
     ebb_recipe_free(r);
 }
 
+/* ebb_eval, before anything is computed. */
+static void test_eval_refusals(void **state)
+{
+    ebb_eval_options o = {.size = sizeof o, .data = DIGITS("test-images-idx3"), .dir = folder};
+    const char *pictures = DIGITS("train-images-idx3");
+    char *text;
+    (void)state;
+    const struct { int64_t n, nll; int resamples; const ebb_sample_options *sample; const char *data, *says; } cases[] = {
+        {-1, 0, 0, NULL, o.data, "judging -1"}, {0, 3, 0, NULL, o.data, "of models"}, {0, 0, -2, NULL, o.data, "-2 resamples"},
+        {0, 0, 0, &(ebb_sample_options){.size = sizeof(ebb_sample_options)}, o.data, "of models"}, {0, 0, 0, NULL, NULL, "which data"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        o.n = cases[i].n, o.nll = cases[i].nll, o.resamples = cases[i].resamples, o.sample = cases[i].sample, o.data = cases[i].data;
+        assert_int_equal(ebb_eval(ctx[0], NULL, pictures, &o, &text), EBB_E_ARGUMENT);
+        says(cases[i].says);
+        assert_null(text);
+    }
+    assert_int_equal(ebb_eval(ctx[0], NULL, NULL, &o, &text), EBB_E_ARGUMENT);
+    says("one of them");
+    o.size = 0;
+    assert_int_equal(ebb_eval(ctx[0], NULL, pictures, &o, &text), EBB_E_ARGUMENT);
+    says("size is 0");
+}
+
 static int setup(void **state)
 {
     ebb_dataset data;
@@ -274,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split),   cmocka_unit_test(test_floor), cmocka_unit_test(test_order),      cmocka_unit_test(test_copies),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_about), cmocka_unit_test(test_other_data), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_eval_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -99,6 +99,30 @@ static void test_labels(void **state)
     ebb_model_free(m);
 }
 
+/* A class for each picture: those that one class for all gives. */
+static void test_each_label(void **state)
+{
+    enum { NUMBERS = SIDE * SIDE };
+    static const int32_t labels[4] = {2, 0, 2, 1};
+    static float all[4 * NUMBERS], one[NUMBERS];
+    (void)state;
+    ebb_model *m = reference_model(ctx);
+    ebb_sample_options o = sampling_options();
+    o.n = 4;
+    o.label = EBB_LABEL_ALL;
+    o.labels = labels;
+    ok(ctx, ebb_sample(ctx, m, &o, all));
+    o.n = 1;
+    o.labels = NULL;
+    for (int i = 0; i < 4; i++) {
+        o.label = labels[i];
+        o.first = i;
+        ok(ctx, ebb_sample(ctx, m, &o, one));
+        assert_memory_equal(all + i * NUMBERS, one, sizeof one);
+    }
+    ebb_model_free(m);
+}
+
 /* Each sampler runs on a trained network, makes what it says and the same picture again. */
 static void test_every_sampler(void **state)
 {
@@ -194,8 +218,9 @@ static void test_wrong_options(void **state)
     (void)state;
     ebb_model *m = reference_model(ctx);
     ebb_sample_options good = sampling_options();
-    wrong cases[8];
-    for (int i = 0; i < 8; i++)
+    static const int32_t beyond[11] = {0, 1, 3};
+    wrong cases[10];
+    for (int i = 0; i < 10; i++)
         cases[i].change = good;
     cases[0].change.label = 3, cases[0].status = EBB_E_ARGUMENT, cases[0].says = "class 3 is outside 0..2";
     cases[1].change.sampler = "ddmp", cases[1].status = EBB_E_USAGE, cases[1].says = "did you mean 'dd";
@@ -205,7 +230,10 @@ static void test_wrong_options(void **state)
     cases[5].change.first = UINT32_MAX, cases[5].status = EBB_E_ARGUMENT, cases[5].says = "outside";
     cases[6].change.guidance = INFINITY, cases[6].status = EBB_E_ARGUMENT, cases[6].says = "guidance";
     cases[7].change.label = EBB_LABEL_NONE, cases[7].status = EBB_E_ARGUMENT, cases[7].says = "needs a class";
-    for (int i = 0; i < 8; i++) {
+    cases[8].change.labels = beyond, cases[8].change.label = EBB_LABEL_ALL, cases[8].change.n = 3;
+    cases[8].status = EBB_E_ARGUMENT, cases[8].says = "class 3 of picture 2";
+    cases[9].change.labels = beyond, cases[9].status = EBB_E_ARGUMENT, cases[9].says = "EBB_LABEL_ALL";
+    for (int i = 0; i < 10; i++) {
         assert_int_equal(ebb_sample(ctx, m, &cases[i].change, pixels), cases[i].status);
         assert_says(ctx, cases[i].says);
     }
@@ -227,7 +255,7 @@ int main(void)
         cmocka_unit_test(test_every_sampler),
         cmocka_unit_test(test_counted_grid),
         cmocka_unit_test(test_allocates_nothing),
-        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_labels), cmocka_unit_test(test_each_label),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_wrong_options),
     };

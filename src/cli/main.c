@@ -11,7 +11,8 @@
 #include "cli/cli.h"
 
 static const cli_command *const commands[] = {&cli_train, &cli_sample, &cli_nll, &cli_restore, &cli_latent, &cli_toy, &cli_info, &cli_plan,
-                                              &cli_speed, &cli_check, &cli_recipes, &cli_ema, &cli_experiment, &cli_classify, &cli_bench, NULL};
+                                              &cli_speed, &cli_check, &cli_recipes, &cli_ema, &cli_experiment, &cli_classify, &cli_bench,
+                                              &cli_eval, NULL};
 
 static void print_overview(FILE *out)
 {

@@ -70,6 +70,11 @@ static ebb_status check_label(ebb_sample_job *j)
         return ebb_fail(j->ctx, EBB_E_ARGUMENT, "a class was asked for, but this model has none: leave the class away");
     if (o->label < EBB_LABEL_ALL || o->label >= (j->classes > 0 ? j->classes : 1))
         return ebb_fail(j->ctx, EBB_E_ARGUMENT, "class %d is outside 0..%d", o->label, j->classes - 1);
+    if (o->labels != NULL && o->label != EBB_LABEL_ALL)
+        return ebb_fail(j->ctx, EBB_E_ARGUMENT, "a class for each picture, but label is %d: set EBB_LABEL_ALL", o->label);
+    for (int64_t i = 0; o->labels != NULL && i < o->n; i++)
+        if (o->labels[i] < 0 || o->labels[i] >= j->classes)
+            return ebb_fail(j->ctx, EBB_E_ARGUMENT, "class %d of picture %lld is outside 0..%d", o->labels[i], (long long)i, j->classes - 1);
     return EBB_OK;
 }
 
@@ -200,5 +205,7 @@ int32_t ebb_sample_label(const ebb_sample_job *j, int64_t i)
 {
     if (j->o.label == EBB_LABEL_NONE)
         return j->classes;
+    if (j->o.labels != NULL)
+        return j->o.labels[i];
     return j->o.label == EBB_LABEL_ALL ? (int32_t)(i * j->classes / j->o.n) : j->o.label;
 }
