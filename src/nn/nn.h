@@ -111,6 +111,11 @@ ebb_value ebb_nn_mlp(ebb_graph *g, const ebb_mlp_config *config, ebb_value x, eb
 /* The U-Net's way down and middle, then norm, silu, mean over places, linear: x (N,H,W,channels), t (N) -> logits
  * (N,classes). config->classes is 0: it sees no label. features: those means (N,C), what the linear layer reads; may be NULL. */
 ebb_value ebb_nn_classifier(ebb_graph *g, const ebb_unet_config *config, int classes, ebb_value x, ebb_value t, ebb_value *features);
+/* Inception-v3 (inception.c): x (N,H,W,3) in [-1,1], 299 x 299 as it was trained -> logits (N,1008); features (N,2048), what
+ * they are linear in. Parameters have torchvision's names. */
+#define EBB_INCEPTION_SIDE 299
+#define EBB_INCEPTION_LEAST 75
+ebb_value ebb_nn_inception(ebb_graph *g, ebb_value x, ebb_value *features);
 /* logits (N,C), label (N) i32 in [0, C) -> (N): log p(label), of any derivatives; and 1 where the label's logit is above all
  * others, else 0. */
 ebb_value ebb_nn_class_log_probability(ebb_graph *g, ebb_value logits, ebb_value label);

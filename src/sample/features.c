@@ -1,4 +1,4 @@
-/* features.c: pictures through a classifier without its derivatives (features.h).
+/* features.c: pictures through a classifier, ours or Inception-v3, without its derivatives (features.h).
  *
  * No row's arithmetic sees another's, and the last shard is padded with its last picture, so that a picture's features are the
  * same in any company.
@@ -48,9 +48,89 @@ ebb_status ebb_features_create(ebb_context *ctx, const ebb_model *model, int64_t
     return status;
 }
 
+/* ---- Inception-v3 ------------------------------------------------------------------------------------------------------------ */
+
+enum { SIDE = EBB_INCEPTION_SIDE, ROWS = 4 };    /* pictures that a walk through the plan takes at most */
+
+/* Convolutions are summed directly: its features are compared with those of others. */
+static ebb_status plan_inception(ebb_features *f, ebb_graph *g)
+{
+    ebb_value values[2];
+    ebb_plan_options options = {.workers = f->way.workers, .team = f->way.team};
+    values[0] = ebb_nn_inception(g, ebb_input(g, "x", EBB_F32, EBB_SHAPE(f->way.shard, SIDE, SIDE, 3)), &values[1]);
+    EBB_TRY(ebb_graph_status(g));
+    f->classes = (int)ebb_graph_shape(g, values[0]).dim[1];
+    f->dim = (int)ebb_graph_shape(g, values[1]).dim[1];
+    EBB_TRY(ebb_params_from_graph(f->ctx, g, &f->params));
+    return ebb_plan_create(f->ctx, g, values, 2, &options, &f->plan);
+}
+
+static ebb_status load_inception(ebb_features *f, const char *path)
+{
+    ebb_safetensors st;
+    EBB_TRY(ebb_alloc(f->ctx, (void **)&f->weights, (size_t)f->params.length, sizeof *f->weights, "weights of Inception-v3"));
+    EBB_TRY(ebb_st_read(f->ctx, path, &st));
+    ebb_status status = ebb_params_read(f->ctx, &f->params, &st, "", f->weights);
+    ebb_st_free(&st);
+    EBB_TRY(status);
+    ebb_params_bind(&f->params, f->plan, f->weights);
+    ebb_plan_prepare(f->plan);
+    return EBB_OK;
+}
+
+static ebb_status make_inception(ebb_features *f, const char *path)
+{
+    ebb_graph *g;
+    if (f->shape[2] != 1 && f->shape[2] != 3)
+        return ebb_fail(f->ctx, EBB_E_SHAPE, "Inception-v3 sees pictures of 1 or 3 channels, not %d", f->shape[2]);
+    EBB_TRY(ebb_graph_create(f->ctx, &g));
+    ebb_status status = plan_inception(f, g);
+    ebb_graph_free(g);
+    return status == EBB_OK ? load_inception(f, path) : status;
+}
+
+ebb_status ebb_features_create_inception(ebb_context *ctx, const char *path, const int shape[3], int64_t most, ebb_features *out)
+{
+    *out = (ebb_features){.ctx = ctx, .most = most, .shape = {shape[0], shape[1], shape[2]}};
+    out->numbers = (int64_t)shape[0] * shape[1] * shape[2];
+    out->way = ebb_eval_choose(most, ROWS, ctx->threads);
+    ebb_status status = make_inception(out, path);
+    if (status != EBB_OK)
+        ebb_features_free(out);
+    return status;
+}
+
+/* Where place i of SIDE lies among n: between *a and the next, by that share. */
+static double between(int i, int n, int *a, int *b)
+{
+    double at = fmax((i + 0.5) * n / SIDE - 0.5, 0);
+    *a = (int)at;
+    *b = *a + 1 < n ? *a + 1 : n - 1;
+    return at - *a;
+}
+
+static void resize(const ebb_features *f, const float *picture, float *to)
+{
+    int w = f->shape[1], channels = f->shape[2], top, below, left, right;
+    for (int i = 0; i < SIDE; i++) {
+        double down = between(i, f->shape[0], &top, &below);
+        for (int j = 0; j < SIDE; j++) {
+            double across = between(j, w, &left, &right);
+            for (int c = 0; c < 3; c++) {
+                int k = channels == 1 ? 0 : c;
+                double over = (1 - across) * picture[(top * w + left) * channels + k] + across * picture[(top * w + right) * channels + k];
+                double under = (1 - across) * picture[(below * w + left) * channels + k] + across * picture[(below * w + right) * channels + k];
+                to[(i * SIDE + j) * 3 + c] = (float)((1 - down) * over + down * under);
+            }
+        }
+    }
+}
+
 void ebb_features_free(ebb_features *f)
 {
     ebb_plan_free(f->plan);
+    ebb_params_free(&f->params);
+    ebb_free(f->weights);
     ebb_free(f->room);
     ebb_free(f->level);
     *f = (ebb_features){0};
@@ -76,18 +156,29 @@ static void soften(const float *logit, int classes, double *probability)
         probability[c] /= sum;
 }
 
+/* The last picture again where there are no more. */
+static void fill(const reading *r, int64_t first, int worker)
+{
+    const ebb_features *f = r->f;
+    int64_t rows = f->way.shard, numbers = f->numbers;
+    double *x = f->room + worker * rows * numbers;
+    for (int64_t i = 0; i < rows; i++) {
+        const float *picture = r->pictures + (first + i < r->n ? first + i : r->n - 1) * numbers;
+        if (f->model == NULL)
+            resize(f, picture, (float *)ebb_plan_input(f->plan, worker, "x") + i * SIDE * SIDE * 3);
+        for (int64_t d = 0; f->model != NULL && d < numbers; d++)
+            x[i * numbers + d] = f->level[i].alpha * picture[d];
+    }
+    if (f->model != NULL)
+        ebb_classifier_fill(f->model, f->plan, worker, rows, numbers, x, f->level);
+}
+
 static void read_shard(void *self, int64_t shard, int worker)
 {
     const reading *r = self;
     const ebb_features *f = r->f;
     int64_t rows = f->way.shard, first = shard * rows;
-    double *x = f->room + worker * rows * f->numbers;
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t k = first + i < r->n ? first + i : r->n - 1;
-        for (int64_t d = 0; d < f->numbers; d++)
-            x[i * f->numbers + d] = f->level[i].alpha * r->pictures[k * f->numbers + d];
-    }
-    ebb_classifier_fill(f->model, f->plan, worker, rows, f->numbers, x, f->level);
+    fill(r, first, worker);
     ebb_plan_run(f->plan, worker);
     const float *logits = ebb_plan_output(f->plan, worker, 0), *features = ebb_plan_output(f->plan, worker, 1);
     for (int64_t i = 0; i < rows && first + i < r->n; i++) {
