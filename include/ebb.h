@@ -236,11 +236,13 @@ typedef struct ebb_eval_options {
     /* Called now and then from one thread at a time: what is being done, how much of it; non-zero stops. */
     int (*progress)(void *user, const char *doing, int64_t done, int64_t total);
     void *user;
+    const char *inception;       /* weights of Inception-v3 (safetensors, torchvision's names, fc of 1008) whose features count in place
+                                    of a classifier's: then data need no labels; NULL: the classifier */
 } ebb_eval_options;
 /* How good a model's samples, or pictures of a file or folder (pictures; model NULL), are beside data. A random half of the data, at
- * most 5000, is the reference; as many of the other half as pictures are judged are judged alike: each metric's floor. Features are
- * those of a classifier that is trained on nine of ten of the data, which need labels. JSON: {kind, quick, judged: {n, sampler,
- * evaluations, guidance, classes, seed, ...}, beside: {data, pictures, reference, floor (counts), features: {network, key (of its
+ * most 5000, is the reference; groups of the other half, at most four of as many as are judged, are judged alike: their mean is each
+ * metric's floor. Features are those of a classifier that is trained on nine of ten of the data, which need labels. JSON: {kind, quick,
+ * judged: {n, sampler, evaluations, guidance, classes, seed, ...}, beside: {data, pictures, reference, floor (counts), floor_groups, features: {network, key (of its
  * recipe), held_out, accuracy, ...}}, resamples, metrics: [{name, value, low, high (90%), floor, floor_low, floor_high, ratio,
  * better, source, help}], likelihood}. Numbers are comparable between runs of the same features and n. Does not depend on threads.
  * options may be NULL beside a model. EBB_E_ARGUMENT: no labels, too few pictures, stopped; EBB_E_SHAPE: pictures of another size. */

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 static struct {
-    char *data, *labels, *sampler, *grid, *guidance, *interval, *class, *seed, *precision, *out, *keep;
+    char *data, *labels, *sampler, *grid, *guidance, *interval, *class, *seed, *precision, *out, *keep, *inception;
     long long n, nll;
     int steps, resamples, quick;
 } given;
@@ -22,6 +22,8 @@ static const struct poptOption options[] = {
     {"seed", 0, POPT_ARG_STRING, &given.seed, 0, "seed of the samples (default 0)", "K"},
     {"precision", 0, POPT_ARG_STRING, &given.precision, 0, "of activations in sampling: f32 or bf16 (default: as trained)", "P"},
     {"nll", 0, POPT_ARG_LONGLONG, &given.nll, 0, "also bits/dim, of so many pictures of the data (slow)", "N"},
+    {"inception", 0, POPT_ARG_STRING, &given.inception, 0,
+     "features of Inception-v3 with these weights (safetensors, torchvision's names, fc of 1008), not of a classifier", "FILE"},
     {"resamples", 0, POPT_ARG_INT, &given.resamples, 0, "rounds of the bootstrap for the intervals (default 40; -1: no intervals)", "B"},
     {"out", 'o', POPT_ARG_STRING, &given.out, 0, "directory for results.json, samples.npy, samples.png, metrics.png", "DIR"},
     {"keep", 0, POPT_ARG_STRING, &given.keep, 0, "directory that keeps the classifiers of data sets (default runs/experiments)", "DIR"},
@@ -32,8 +34,8 @@ static const struct poptOption options[] = {
 static void more_help(FILE *out)
 {
     fputs("\nDATA is a file or folder of pictures (idx, npy, png), or a recipe, whose data count; without it a model is compared with what it\n"
-          "was trained on. Half of the data are the reference, as many of the other half as pictures are judged give each metric's floor.\n"
-          "Features are of a classifier of the data, trained once (minutes) and kept: the data need labels.\n", out);
+          "was trained on. Half of the data are the reference; groups of the other half, as large as what is judged, give each metric's floor.\n"
+          "Features are of a classifier of the data, trained once (minutes) and kept: the data need labels, or --inception.\n", out);
     cli_help_list(out, "Metrics", ebb_metric_list);
     cli_help_list(out, CLI_GUIDANCE_HELP, ebb_guidance_list);
 }
@@ -98,8 +100,8 @@ static void show_head(const json_t *all)
     printf("%lld %s of %s", (long long)whole(judged, "n"), model ? "samples" : "pictures", text_of(judged, model ? "model" : "pictures"));
     if (model)
         printf(" (%s, %lld evaluations)", text_of(judged, "sampler"), (long long)whole(judged, "evaluations"));
-    printf(" beside %lld of %s; floor: %lld others of them\n", (long long)whole(beside, "reference"), text_of(beside, "data"),
-           (long long)whole(beside, "floor"));
+    printf(" beside %lld of %s; floor: %lld times %lld others of them\n", (long long)whole(beside, "reference"), text_of(beside, "data"),
+           (long long)whole(beside, "floor_groups"), (long long)whole(beside, "floor"));
     printf("%lld features of a %s", (long long)whole(features, "dim"), text_of(features, "network"));
     if (json_is_number(at(features, "accuracy")))
         printf(" that reads %.1f%% of %lld held-out pictures right", 100 * json_number_value(at(features, "accuracy")),
@@ -157,7 +159,7 @@ static int judge(ebb_context *ctx, ebb_model *model, const cli_line *line)
     ebb_sample_options sample;
     ebb_eval_options o = {.size = sizeof o, .data = line->count > 1 ? line->rest[1] : given.data, .labels = given.labels, .n = given.n,
                           .nll = given.nll, .resamples = given.resamples, .dir = given.keep, .out = given.out, .quick = given.quick,
-                          .progress = cli_progress_work, .user = &w};
+                          .progress = cli_progress_work, .user = &w, .inception = given.inception};
     if (model) {
         int code = read_sampling(ctx, model, &sample);
         if (code != CLI_OK)

@@ -144,7 +144,7 @@ static ebb_status run(ebb_eval_job *j, const ebb_eval_options *options)
     EBB_TRY(choose_data(j));
     EBB_TRY(j->model != NULL ? check_model(j) : ebb_eval_read(j));
     ebb_quality_options q = {.dir = j->o.dir, .recipe = j->recipe, .labels = j->o.data == NULL || names_recipe(j->o.data) ? j->o.labels : NULL,
-                             .n = j->n, .resamples = j->o.resamples, .quick = j->o.quick != 0, .progress = on_quality, .user = j};
+                             .n = j->n, .resamples = j->o.resamples, .quick = j->o.quick != 0, .progress = on_quality, .user = j, .inception = j->o.inception};
     if (j->o.out != NULL)
         EBB_TRY(ebb_directory_make(j->ctx, j->o.out));
     EBB_TRY(ebb_quality_create(j->ctx, &q, &j->quality));

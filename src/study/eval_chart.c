@@ -56,7 +56,7 @@ static void draw_head(ebb_canvas *c, const ebb_eval_job *j)
     ebb_canvas_box(c, 20, 52, 22, 12, EBB_PLOT_BLUE, 0.8);
     ebb_canvas_text(c, 52, 50, 2, EBB_PLOT_INK, "value, 90%", false);
     ebb_canvas_box(c, LEFT, 52, 22, 12, EBB_PLOT_RED, 1);
-    snprintf(text, sizeof text, "floor: %lld others of the data, 90%%", (long long)ebb_quality_floor_count(j->quality));
+    snprintf(text, sizeof text, "floor: groups of %lld others of the data, 90%%", (long long)ebb_quality_floor_count(j->quality));
     ebb_canvas_text(c, LEFT + 32, 50, 2, EBB_PLOT_INK, text, false);
 }
 

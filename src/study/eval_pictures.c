@@ -1,7 +1,7 @@
 /* eval_pictures.c: the pictures that ebb_eval judges: drawn from a model, or read as the data's own are.
  *
  * Classes are asked for by their shares in the data, by largest remainders, in order: a model that knows classes is not judged by
- * which of them it was asked for.
+ * which of them it was asked for. Data without labels leave as many of each.
  */
 #include <math.h>
 #include <string.h>
@@ -66,7 +66,7 @@ ebb_status ebb_eval_draw(ebb_eval_job *j)
 {
     ebb_sample_options *o = &j->sample;
     float *pixels;
-    if (o->label == EBB_LABEL_ALL)
+    if (o->label == EBB_LABEL_ALL && ebb_quality_classes(j->quality) > 0)
         EBB_TRY(choose_classes(j));
     o->size = sizeof *o;
     o->n = j->n;

@@ -24,7 +24,7 @@ static json_t *made(const ebb_eval_job *j)
                              (json_int_t)j->n, "sampler", sampler, "grid", o->grid != NULL ? o->grid : "", "evaluations",
                              (json_int_t)j->evaluations, "guidance", ebb_report_number(guidance));
     json_object_set_new(json, "seed", json_integer((json_int_t)o->seed));
-    json_object_set_new(json, "classes", o->label == EBB_LABEL_ALL ? json_string("as in the data") : o->label == EBB_LABEL_NONE ? json_null()
+    json_object_set_new(json, "classes", o->label == EBB_LABEL_ALL ? json_string(j->label != NULL ? "as in the data" : "as many of each") : o->label == EBB_LABEL_NONE ? json_null()
                                                                                                      : json_integer(o->label));
     return json;
 }

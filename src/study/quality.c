@@ -9,7 +9,8 @@
 #include "sample/features.h"
 #include "sample/pictures.h"
 
-enum { BATCH = 512, PROBES = 2000, TESTED = 2000 };   /* pictures read at a time; of copies' threshold; held out, at most */
+/* Pictures read at a time; of copies' threshold; held out, at most; groups of the floor. */
+enum { BATCH = 512, PROBES = 2000, TESTED = 2000, GROUPS = 4 };
 
 struct ebb_quality {
     ebb_context *ctx;
@@ -25,7 +26,7 @@ struct ebb_quality {
     char path[EBB_KEPT_PATH];    /* of the classifier */
     uint64_t key;
     uint32_t *order;             /* (data.n): the reference first */
-    int64_t references, floors;  /* the floor begins behind the first half */
+    int64_t references, floors, groups;      /* the floor's groups of as many begin behind the first half */
     ebb_picture_set set;         /* of the reference; its arrays are one allocation */
     ebb_reference reference;
     ebb_copies copies;
@@ -68,9 +69,11 @@ static ebb_status count_classes(ebb_quality *q)
 {
     const ebb_dataset *d = &q->data;
     int64_t most = 0;
+    if (d->labels == NULL && q->o.inception != NULL)
+        return EBB_OK;
     if (d->labels == NULL)
         return ebb_fail(q->ctx, EBB_E_ARGUMENT, "%s: no labels: features are of a classifier, which needs them: give the file of labels "
-                        "(idx, npy), or a folder with one subfolder a class", name_of(q));
+                        "(idx, npy), a folder with one subfolder a class, or weights of Inception-v3", name_of(q));
     for (int64_t i = 0; i < d->n; i++) {
         if (d->labels[i] < 0)
             return ebb_fail(q->ctx, EBB_E_SHAPE, "%s: label %d of picture %lld: classes are counted from 0", name_of(q), d->labels[i],
@@ -78,7 +81,7 @@ static ebb_status count_classes(ebb_quality *q)
         most = d->labels[i] > most ? d->labels[i] : most;
     }
     q->classes = (int)(most + 1 > q->o.recipe->net_classes ? most + 1 : q->o.recipe->net_classes);
-    return q->classes > 1 ? EBB_OK : ebb_fail(q->ctx, EBB_E_ARGUMENT, "%s: all pictures have one class: features are of a classifier, "
+    return q->classes > 1 || q->o.inception != NULL ? EBB_OK : ebb_fail(q->ctx, EBB_E_ARGUMENT, "%s: all pictures have one class: features are of a classifier, "
                                               "which needs two at least", name_of(q));
 }
 
@@ -125,11 +128,11 @@ static void widen(const uint8_t *bytes, int64_t count, float *pixels)
 /* Room for the arrays of n pictures, to be freed by its pixels. */
 static ebb_status make_set(ebb_quality *q, int64_t n, ebb_picture_set *s)
 {
-    size_t dim = (size_t)q->features.dim, classes = (size_t)q->classes, numbers = (size_t)q->data.numbers, count = (size_t)n;
+    size_t dim = (size_t)q->features.dim, classes = (size_t)q->features.classes, numbers = (size_t)q->data.numbers, count = (size_t)n;
     double *room;
     EBB_TRY(ebb_alloc(q->ctx, (void **)&room, count, (dim + classes) * sizeof *room + numbers * sizeof(float), "pictures and features"));
     *s = (ebb_picture_set){.n = n, .numbers = q->data.numbers, .pixels = (float *)(void *)(room + count * (dim + classes)),
-                           .dim = q->features.dim, .classes = q->classes, .feature = room, .probability = room + count * dim};
+                           .dim = q->features.dim, .classes = q->features.classes, .feature = room, .probability = room + count * dim};
     return EBB_OK;
 }
 
@@ -244,20 +247,48 @@ static ebb_status judge_bytes(ebb_quality *q, const uint8_t *bytes, int64_t n, b
     return status;
 }
 
-static ebb_status find_floor(ebb_quality *q)
+/* A group of the other half. */
+static ebb_status judge_group(ebb_quality *q, int64_t group, ebb_measure *found)
 {
     uint8_t *bytes;
-    EBB_TRY(gather(q, q->order + (q->data.n + 1) / 2, q->floors, &bytes));
-    ebb_status status = judge_bytes(q, bytes, q->floors, true, q->o.resamples, q->floor);
+    EBB_TRY(gather(q, q->order + (q->data.n + 1) / 2 + group * q->floors, q->floors, &bytes));
+    ebb_status status = judge_bytes(q, bytes, q->floors, true, q->o.resamples, found);
     ebb_free(bytes);
     return status;
+}
+
+/* The mean of the groups, and of their intervals. */
+static ebb_status find_floor(ebb_quality *q)
+{
+    int64_t groups = (q->data.n - (q->data.n + 1) / 2) / q->floors;
+    ebb_measure found[EBB_METRICS];
+    q->groups = groups < GROUPS ? groups : GROUPS;
+    for (int64_t k = 0; k < q->groups; k++) {
+        double share = 1 / (double)q->groups;
+        EBB_TRY(judge_group(q, k, found));
+        for (int m = 0; m < EBB_METRICS; m++) {
+            q->floor[m].value += share * found[m].value;
+            q->floor[m].low += share * found[m].low;
+            q->floor[m].high += share * found[m].high;
+        }
+    }
+    return EBB_OK;
+}
+
+static ebb_status make_features(ebb_quality *q)
+{
+    int shape[3];
+    ebb_quality_shape(q, shape);
+    if (q->o.inception != NULL)
+        return ebb_features_create_inception(q->ctx, q->o.inception, shape, BATCH, &q->features);
+    EBB_TRY(train_classifier(q));
+    return test_classifier(q);
 }
 
 static ebb_status create(ebb_quality *q)
 {
     EBB_TRY(open_data(q));
-    EBB_TRY(train_classifier(q));
-    EBB_TRY(test_classifier(q));
+    EBB_TRY(make_features(q));
     EBB_TRY(split(q));
     EBB_TRY(read_data(q, q->order, q->references, "reading the reference", &q->set));
     EBB_TRY(ebb_reference_create(q->ctx, &q->set, &q->reference));
@@ -334,18 +365,21 @@ int ebb_quality_classes(const ebb_quality *q)
 void ebb_quality_shares(const ebb_quality *q, double *share)
 {
     memset(share, 0, (size_t)q->classes * sizeof *share);
-    for (int64_t i = 0; i < q->data.n; i++)
+    for (int64_t i = 0; q->classes > 0 && i < q->data.n; i++)
         share[q->data.labels[i]] += 1.0 / (double)q->data.n;
 }
 
 json_t *ebb_quality_about(const ebb_quality *q)
 {
+    bool own = q->classifier != NULL;
     char key[24];
     snprintf(key, sizeof key, "%016llx", (unsigned long long)q->key);
-    json_t *features = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:o}", "network", "classifier", "model", q->path, "key", key, "steps",
-                                 (json_int_t)q->classifier->step, "dim", q->features.dim, "classes", q->classes, "held_out",
-                                 (json_int_t)q->tested, "accuracy", q->tested > 0 ? json_real(q->accuracy) : json_null());
-    return json_pack("{s:s, s:I, s:I, s:I, s:o}", "data", name_of(q),
-                     "pictures", (json_int_t)q->data.n, "reference", (json_int_t)q->references, "floor", (json_int_t)q->floors, "features",
-                     features);
+    json_t *features = json_pack("{s:s, s:s, s:i, s:i}", "network", own ? "classifier" : "inception-v3", "model",
+                                 own ? q->path : q->o.inception, "dim", q->features.dim, "classes", q->features.classes);
+    json_t *more = own ? json_pack("{s:s, s:I, s:I, s:o}", "key", key, "steps", (json_int_t)q->classifier->step, "held_out",
+                                   (json_int_t)q->tested, "accuracy", q->tested > 0 ? json_real(q->accuracy) : json_null()) : NULL;
+    json_object_update(features, more);
+    json_decref(more);
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "data", name_of(q), "pictures", (json_int_t)q->data.n, "reference",
+                     (json_int_t)q->references, "floor", (json_int_t)q->floors, "floor_groups", (json_int_t)q->groups, "features", features);
 }

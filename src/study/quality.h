@@ -1,11 +1,11 @@
 /* quality.h: how good pictures are beside a data set: its pictures halved at random (counter-based permutation of a fixed seed),
- * one half the reference, as many of the other as pictures are judged the floor; features and class probabilities by a classifier
+ * one half the reference; of the other up to four groups of as many as are judged are the floor, their mean; features and class probabilities by a classifier
  * of the data set that is trained once and kept (study/kept.h), pixels in [-1,1]. Pictures are bytes: floats are quantised first.
  *
  *     ebb_quality_create(ctx, &options, &q);
  *     ebb_quality_judge(q, bytes, n, 40, found);         any number of times
  *
- * The classifier has seen nine of ten of the data, of both halves alike; the tenth tells how often it is right.
+ * Or features are those of Inception-v3, whose weights somebody has. The classifier has seen nine of ten of the data, of both halves alike; the tenth tells how often it is right.
  */
 #ifndef EBB_QUALITY_H
 #define EBB_QUALITY_H
@@ -27,6 +27,7 @@ typedef struct ebb_quality_options {
     bool quick;                  /* a classifier that is trained in a moment: to see that all works, not to measure */
     ebb_status (*progress)(void *user, const char *doing, int64_t done, int64_t total);   /* as ebb_keeper's; NULL */
     void *user;
+    const char *inception;       /* weights of Inception-v3 (sample/features.h) in place of the classifier: data need no labels; NULL */
 } ebb_quality_options;
 /* What options point to must outlive it. EBB_E_ARGUMENT: data without labels, too few of them, or points; stopped. */
 ebb_status ebb_quality_create(ebb_context *ctx, const ebb_quality_options *options, ebb_quality **out);
@@ -35,17 +36,17 @@ void ebb_quality_free(ebb_quality *q);
 /* pictures (n,h,w,c) bytes in the data's shape; found (EBB_METRICS) of eval/metrics.def, NaN of what needs the MODEL. Does not
  * depend on threads. */
 ebb_status ebb_quality_judge(ebb_quality *q, const uint8_t *pictures, int64_t n, int resamples, ebb_measure *found);
-const ebb_measure *ebb_quality_floor(const ebb_quality *q);        /* (EBB_METRICS): the other half of the data */
+const ebb_measure *ebb_quality_floor(const ebb_quality *q);        /* (EBB_METRICS): means over groups of the other half of the data */
 /* How n pictures of data are halved: a permutation of 0..n-1, whose first (n + 1)/2 are the half of the reference. */
 void ebb_quality_split(uint32_t n, uint32_t *order);
 int64_t ebb_quality_reference_count(const ebb_quality *q);
-int64_t ebb_quality_floor_count(const ebb_quality *q);
+int64_t ebb_quality_floor_count(const ebb_quality *q);             /* of a group */
 /* The data's: shape (height, width, channels) of a picture; share (classes) of each class, the caller's array of `classes`. */
 void ebb_quality_shape(const ebb_quality *q, int shape[3]);
-int ebb_quality_classes(const ebb_quality *q);
+int ebb_quality_classes(const ebb_quality *q);     /* 0: no labels */
 void ebb_quality_shares(const ebb_quality *q, double *share);
-/* {data, pictures, reference, floor (counts), features: {network, model (its file), key (of its recipe), steps, dim, classes,
- * held_out, accuracy (of them)}}; NULL: no memory. */
+/* {data, pictures, reference, floor (counts), floor_groups, features: {network, model (its file), dim, classes; of a classifier also key (of its
+ * recipe), steps, held_out, accuracy}}; NULL: no memory. */
 json_t *ebb_quality_about(const ebb_quality *q);
 
 /* ---- the classifier (quality_reader.c) ------------------------------------------------------------------------------------------ */

@@ -30,6 +30,8 @@ expect 1 eval "$digits" tiny.json --quick -n 1001; says 'it has 1000'
 expect 1 eval $model --quick -n 3; says 'too few'
 expect 2 eval $model --quick --sampler dim -n 8; says "did you mean 'ddim'"
 expect 1 eval "$digits" tiny.json --quick -n 20 -o /dev/null/x; says '/dev/null'
+expect 1 eval "$digits" tiny.json --inception nowhere.safetensors; says 'nowhere.safetensors'
+expect 1 eval "$digits" "$train" --inception $model; says 'Conv2d_1a_3x3.conv.weight'
 absent runs/experiments/results
 rm -rf runs
 
@@ -53,7 +55,7 @@ done
 [ "$(ls k/models | wc -l)" = 1 ] || fail "not one classifier"
 touch -d '2001-01-01' k/models/*/model.safetensors
 expect 0 eval $model --quick -n 40 --keep k -o e1 --seed 3 --threads 1 --json; is_json
-for key in '"kind":"model"' '"quick":true' '"evaluations":' '"reference":150' '"floor":40' '"held_out":30' '"accuracy":' '"floor_low":' \
+for key in '"kind":"model"' '"quick":true' '"evaluations":' '"reference":150' '"floor":40' '"floor_groups":3' '"held_out":30' '"accuracy":' '"floor_low":' \
     '"ratio":' '"better":"lower"' '"key":"'; do
     prints "$key"
 done
