@@ -98,7 +98,7 @@ static ebb_status colour(job *j)
 /* Emoji were all trained on; those shown are spread over the classes. */
 static ebb_status read_pictures(job *j)
 {
-    int64_t n = ebb_trial_scale(j->x, 16, SHOWN);
+    const int64_t n = SHOWN;
     if (sets[j->set].pictures != NULL)
         return ebb_trial_pictures_for(j->x, j->model, sets[j->set].pictures, NULL, 0, n, &j->truth);
     ebb_trial_pictures all;

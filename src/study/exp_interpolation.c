@@ -12,7 +12,7 @@
 
 #include "study/experiment.h"
 
-enum { PAIRS = 6, STOPS = 17, SHOWN = 9, PATHS = 2, ROWS = 2 * PAIRS };
+enum { PAIRS = 4, STOPS = 17, SHOWN = 9, PATHS = 2, ROWS = 2 * PAIRS };
 static const char *const paths[PATHS] = {"spherical", "linear"};
 
 typedef struct job {
@@ -163,7 +163,7 @@ ebb_status ebb_exp_interpolation(ebb_trial *x)
 {
     job j = {.x = x, .pairs = (int)ebb_trial_scale(x, PAIRS, 1), .o = ebb_latent_defaults()};
     ebb_latent_options exact = j.o;
-    j.o.rtol = j.o.atol = x->o.quick ? 1e-2 : 1e-4;
+    j.o.rtol = j.o.atol = x->o.quick ? 1e-2 : 1e-3;
     exact.rtol = exact.atol = j.o.rtol / 100;
     ebb_status status = make(&j);
     if (status == EBB_OK)
