@@ -6,7 +6,7 @@ small="data.path=$DATA/mnist/mnist-train-images-idx3-ubyte.gz data.labels=$DATA/
 test="$DATA/mnist/mnist-test-images-idx3-ubyte.gz"
 labels="$DATA/mnist/mnist-test-labels-idx1-ubyte.gz"
 # shellcheck disable=SC2086
-expect 0 train digits $small process.steps=20 sample.steps=20 net.variance=learned -o run
+expect 0 train digits $small process.kind=ddpm process.schedule=cosine process.steps=20 loss.times=uniform loss.t_min=0 sample.steps=20 net.variance=learned -o run
 model=run/model.safetensors
 
 expect 0 nll $model -n 2 --rtol 1e-1 --atol 1e-1; prints 'bits/dim (probability flow), 2 pictures'; prints '7 bits more'

@@ -2,10 +2,10 @@
 . "$(dirname "$0")/lib.sh"
 
 small="data.path=$DATA/mnist/mnist-train-images-idx3-ubyte.gz data.labels=$DATA/mnist/mnist-train-labels-idx1-ubyte.gz
-  net.base=8 net.mult=1,2 net.blocks=1 net.groups=4 net.attention= train.steps=4 train.batch=8 train.save_every=0 train.sample_every=0"
+  net.base=8 net.mult=1,2 net.blocks=1 net.groups=4 net.attention= train.steps=4 train.batch=8 train.save_every=0 train.sample_every=0 optim.warmup=0"
 test="$DATA/mnist/mnist-test-images-idx3-ubyte.gz"
 # shellcheck disable=SC2086
-expect 0 train digits $small process.steps=20 sample.steps=20 -o run
+expect 0 train digits $small process.kind=ddpm process.schedule=cosine process.steps=20 loss.times=uniform loss.t_min=0 sample.steps=20 -o run
 model=run/model.safetensors
 
 # Every method and task; what was measured without noise is met.
