@@ -141,7 +141,7 @@ static ebb_status compare(ebb_trial *x, ebb_model *model, const reader *r)
     EBB_TRY(measure(x, model, r, 2, &guided));
     snprintf(beside, sizeof beside, "more than with w = 0: %.4f", plain.purity);
     ebb_trial_expect(x, guided.purity, nextafter(plain.purity, 2), 1, beside, "class purity, w = 2");
-    snprintf(beside, sizeof beside, "less than with w = 0: %.4f", plain.spread);
+    snprintf(beside, sizeof beside, "less than 1; with w = 0: %.2f", plain.spread);
     ebb_trial_expect(x, guided.spread / plain.spread, 0, 0.99, beside, "mean distance within a class, w = 2 / w = 0");
     snprintf(beside, sizeof beside, "less than with w = 0: %.4f", plain.recall);
     ebb_trial_expect(x, guided.recall, 0, nextafter(plain.recall, 0), beside, "recall of held-out digits, w = 2");

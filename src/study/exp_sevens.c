@@ -61,7 +61,7 @@ static ebb_status draw(ebb_trial *x, ebb_model *model, ebb_model *reader, double
     o.label = ASKED;
     o.guidance = gamma;
     o.sampler = "dpmpp-2m-sde";     /* noise on the way mends what a small network does wrong */
-    o.steps = 50;
+    o.steps = 25;
     snprintf(doing, sizeof doing, "asked for sevens, gamma %g", gamma);
     EBB_TRY(ebb_trial_sample(x, model, &o, doing, made->x));
     snprintf(suffix, sizeof suffix, "gamma%g", gamma);
