@@ -19,6 +19,8 @@ dnf_packages="cmake make gcc gcc-c++ pkgconf-pkg-config zlib-devel libpng-devel 
     openmpi-devel"
 brew_packages="cmake pkg-config libpng jansson lapack popt cmocka google-benchmark libomp onednn
     open-mpi"
+# Only for tests: a browser that looks at the report of ebb bench (about 140 MB to fetch). Without it that test is skipped.
+apt_browser="chromium" dnf_browser="chromium"
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
@@ -67,6 +69,22 @@ deps() {
     else
         die "no apt, dnf or brew here: install the counterparts of: $apt_packages; then use cmake itself"
     fi
+}
+
+# A browser that cannot be installed is no failure: its test says that it was skipped.
+browser() {
+    if have chromium || have chromium-browser || have google-chrome; then
+        return
+    elif have apt-get; then
+        missing=$apt_browser
+        say "installing $missing"
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing
+    elif have dnf; then
+        missing=$dnf_browser
+        say "installing $missing"
+        as_root dnf -q install -y --setopt=install_weak_deps=False $missing
+    fi || say "no browser: the report of ebb bench will not be looked at"
 }
 
 cores() { nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
@@ -131,6 +149,7 @@ ctest_count() {
 
 tests() {
     passed=0 failed=0
+    (browser) || true
     # A build that fails is a failure too, and the last line says so.
     if (build); then
         say "testing"

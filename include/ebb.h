@@ -387,8 +387,8 @@ EBB_API ebb_status ebb_distance_list(ebb_context *ctx, char **json);
  * grid of levels at one budget of evaluations and one strength of guidance. */
 typedef struct ebb_bench_options {
     size_t size;
-    const char *what;            /* "toy:mixture", "toy:ring:modes=6", ...: ebb_target_list */
-    const char *dir;             /* for results.json, results.csv, plots, and cells/, which are kept: the next run measures
+    const char *what;            /* a model.safetensors of pictures; or a law: "toy:mixture", "toy:ring:modes=6", ...: ebb_target_list */
+    const char *dir;             /* for results.json, results.csv, report.html, plots, and cells/, which are kept: the next run measures
                                     what is not there */
     int scale;                   /* -1: few cells and samples, to see how it goes; 0: minutes; 1: all samplers */
     /* Lists with commas between; NULL: by the scale (ebb_bench_list). */
@@ -397,16 +397,23 @@ typedef struct ebb_bench_options {
     const char *grids;           /* of levels, "own,karras:rho=5"; "own": each sampler's own */
     const char *guidance;        /* "0,1.5,scale:3": ebb_guidance_parse; needs classes */
     int reference;               /* evaluations of the ancestral sampler that all are held against; 0: by the scale; -1: none */
-    const char *metric;          /* that the front and recommendations go by; NULL: sliced-w2, on a line w2 */
-    int label;                   /* class, or EBB_LABEL_ALL */
+    const char *metric;          /* that the front and recommendations go by; NULL: frechet; of laws sliced-w2, on a line w2 */
+    int label;                   /* class, EBB_LABEL_NONE, or EBB_LABEL_ALL: of each as many */
     int64_t n;                   /* samples of each cell; 0: by the scale */
     uint64_t seed;               /* all cells start from the same noise */
     int resamples;               /* of intervals; 0: 40; -1: none */
     const char *model;           /* of a law: a model that learned its score; then each cell is also run over the exact one */
     const char *process;         /* of a law: as ebb_toy_options has it */
+    const char *data, *labels;   /* of a model: data that its pictures are judged beside; NULL: those it was trained on */
+    const char *keep;            /* of a model: directory of the classifier that judges, trained where it is not there;
+                                    NULL: runs/experiments */
+    const char *precision;       /* of a model's activations: "f32", "bf16"; NULL: as it was trained */
+    const char *against;         /* results.json of another run, or a table (.csv) with columns sampler, nfe, metric, value and, if known,
+                                    grid, guidance, low, high: the results say what has changed; NULL: none */
     const char *command;         /* that the report says reproduces it; NULL: none */
-    /* Called now and then from one thread at a time: what is being done, which cell of how many, and how much of the whole work is
-     * done, 0 to 1; non-zero stops: finished cells are kept, and the next run goes on with the others. */
+    /* Called now and then from one thread at a time: what is being done, which cell of how many (0: before the first, as training
+     * what judges), and how much of the whole work is done, 0 to 1; non-zero stops: finished cells are kept, and the next run goes on
+     * with the others. */
     int (*progress)(void *user, const char *doing, int64_t cell, int64_t cells, double done);
     void *user;
 } ebb_bench_options;
@@ -414,11 +421,13 @@ typedef struct ebb_bench_options {
 EBB_API ebb_bench_options ebb_bench_defaults(void);
 /* JSON, also DIR/results.json: {ebb, about, samples, seed, command, machine, metrics: [{name, help, better ("lower", "higher" or
  * "near" the floor), floor (of as many true samples)}], metric, cells: [{key, role ("cell", "reference", or "score": a learned score
- * along a fine grid), sampler, grid, guidance, budget, steps, nfe (evaluations of the network a sample, counted), random, seconds,
+ * along a fine grid), sampler, grid, guidance, budget, steps, nfe (evaluations of the network a sample, counted), seconds,
  * per_second, metrics: {NAME: {value, low, high (90% by resampling)}}, discretization (the same over the exact score), picture,
  * kept, refused (why it could not be run)}], front: {nfe, seconds: {METRIC: [key]}}, budgets: [{nfe, key, value, low, high,
- * over_floor, over_reference, ties: [key], text}]}. What was measured does not depend on threads, seconds do. EBB_E_USAGE: an
- * unknown name; EBB_E_ARGUMENT: options that do not fit together, stopped. */
+ * over_floor, over_reference, ties: [key], text}], against: {reference, better, worse, same, new, missing (how many), rows: [{sampler,
+ * grid, guidance, nfe, metric, was, was_low, was_high, is, low, high, verdict}], differs}}. Rows are told apart where their intervals do
+ * not overlap; one of a table without grid is held against the best of ours. What was measured does not depend on threads,
+ * seconds do. EBB_E_USAGE: an unknown name; EBB_E_ARGUMENT: options that do not fit together, stopped. */
 EBB_API ebb_status ebb_bench(ebb_context *ctx, const ebb_bench_options *options, char **json);
 /* JSON: {samplers: [{scale ("quick", "usual", "full"), sampler, grids, chain_grids}], budgets: [{scale, nfe}]}. */
 EBB_API ebb_status ebb_bench_list(ebb_context *ctx, char **json);

@@ -1,5 +1,5 @@
-/* test_bench.c: benchmarks of samplers: lists and budgets, cells, fronts and what cannot be told apart, cells that are kept, and
- * what is known of samplers on the mixture of the references.
+/* test_bench.c: benchmarks of samplers: lists and budgets, cells, fronts and what cannot be told apart, what has changed since
+ * another run, cells that are kept, the report, and what is known of samplers on the mixture of the references.
  */
 #include <jansson.h>
 #include <math.h>
@@ -286,6 +286,104 @@ static void test_recommend(void **state)
     json_decref(results);
 }
 
+/* ---- held against others --------------------------------------------------------------------------------------------------------------- */
+
+static json_t *results_with(json_t *a, json_t *b, json_t *c)
+{
+    return json_pack("{s:s, s:[{s:s, s:s, s:f}], s:[o, o, o]}", "metric", "m", "metrics", "name", "m", "better", "lower", "floor", 0.5,
+                     "cells", a, b, c);
+}
+
+static json_t *held_against(const json_t *results, const char *path)
+{
+    json_t *out;
+    ok(ebb_bench_against(ctx, results, path, &out));
+    return out;
+}
+
+static const char *verdict_of(const json_t *against, const char *sampler)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach (json_object_get(against, "rows"), i, row)
+        if (strcmp(ebb_bench_text(row, "sampler"), sampler) == 0)
+            return ebb_bench_text(row, "verdict");
+    return "none";
+}
+
+static void counts(const json_t *against, int better, int worse, int same, int new, int missing)
+{
+    static const char *const names[] = {"better", "worse", "same", "new", "missing"};
+    const int want[] = {better, worse, same, new, missing};
+    for (int k = 0; k < 5; k++)
+        if ((int)ebb_bench_number(against, names[k]) != want[k])
+            fail_msg("%s: %g, not %d", names[k], ebb_bench_number(against, names[k]), want[k]);
+}
+
+/* Another run: told apart where intervals do not overlap, cell by cell. */
+static void test_against_run(void **state)
+{
+    (void)state;
+    json_t *was = results_with(cell("a", "cell", 5, 5, 4, 3, 5), cell("b", "cell", 10, 9, 2, 1.5, 2.5), cell("gone", "cell", 10, 10, 1, 1, 1));
+    json_t *is = results_with(cell("a", "cell", 5, 5, 6, 5.1, 7), cell("b", "cell", 10, 9, 1, 0.8, 1.4), cell("c", "cell", 10, 10, 3, 2, 4));
+    json_object_set_new(was, "samples", json_integer(100));
+    ok(ebb_json_write(ctx, path_of("was.json"), was));
+    json_t *against = held_against(is, path_of("was.json"));
+    assert_string_equal(verdict_of(against, "a"), "worse");
+    assert_string_equal(verdict_of(against, "b"), "better");
+    assert_string_equal(verdict_of(against, "c"), "new");
+    assert_string_equal(verdict_of(against, "gone"), "missing");
+    counts(against, 1, 1, 0, 1, 1);
+    assert_string_equal(ebb_bench_text(json_array_get(json_object_get(against, "differs"), 0), "member"), "samples");
+    json_decref(against);
+    against = held_against(was, path_of("was.json"));
+    counts(against, 0, 0, 3, 0, 0);
+    assert_int_equal(json_array_size(json_object_get(against, "differs")), 0);
+    json_decref(against);
+    /* The same numbers of a metric of which more is better are the other way round. */
+    json_object_set_new(json_array_get(json_object_get(is, "metrics"), 0), "better", json_string("higher"));
+    against = held_against(is, path_of("was.json"));
+    assert_string_equal(verdict_of(against, "a"), "better");
+    assert_string_equal(verdict_of(against, "b"), "worse");
+    json_decref(against);
+    json_decref(was);
+    json_decref(is);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    ok(ebb_file_write(ctx, path_of(name), text, strlen(text)));
+}
+
+/* A table: without intervals a row is what it says; without a grid it is held against the best of ours. */
+static void test_against_table(void **state)
+{
+    (void)state;
+    json_t *is = results_with(cell("a:x=1,y=2", "cell", 5, 5, 6, 5, 7), cell("b", "cell", 10, 9, 1, 0.8, 1.4), cell("b", "cell", 10, 9, 3, 2, 4));
+    json_object_set_new(json_array_get(json_object_get(is, "cells"), 2), "grid", json_string("other"));
+    write_text("t.csv", "# of a paper\r\nmetric,nfe,sampler,note,value,grid,low,high\nm,5,\"a:x=1,y=2\",\"n, n\",5.5,,,\n"
+                        "m,9,b,,1.5,,,\nm,9,b,,1.5,other,1,1.9\nm,9,b,,1.5,none,,\n\nother,9,b,,1,,,\n");
+    json_t *against = held_against(is, path_of("t.csv"));
+    assert_string_equal(verdict_of(against, "a:x=1,y=2"), "same");
+    /* better: the best of b; worse: over the other grid; missing: no such grid, no such metric */
+    counts(against, 1, 1, 1, 0, 2);
+    json_decref(against);
+    static const char *const wrong[] = {"", "sampler,nfe,metric,value\n", "sampler,nfe,metric\na,5,m\n", "sampler,nfe,metric,value\na,5,m,x\n",
+                                        "sampler,nfe,metric,value\na,,m,1\n"};
+    static const char *const because[] = {"no rows", "no rows", "line 2", "'x' is no number", "line 2"};
+    for (int i = 0; i < 5; i++) {
+        write_text("w.csv", wrong[i]);
+        assert_int_equal(ebb_bench_against(ctx, is, path_of("w.csv"), &against), EBB_E_FORMAT);
+        says(because[i]);
+        assert_null(against);
+    }
+    write_text("w.json", "{\"cell\": 3}");
+    assert_int_equal(ebb_bench_against(ctx, is, path_of("w.json"), &against), EBB_E_FORMAT);
+    says("no results of ebb bench");
+    assert_int_equal(ebb_bench_against(ctx, is, path_of("none.json"), &against), EBB_E_IO);
+    json_decref(is);
+}
+
 /* ---- whole runs ----------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct watch { int calls; int64_t stop_at; } watch;
@@ -293,7 +391,7 @@ typedef struct watch { int calls; int64_t stop_at; } watch;
 static int on_progress(void *user, const char *doing, int64_t cell, int64_t cells, double done)
 {
     watch *w = user;
-    assert_true(*doing != 0 && cell < cells && done >= 0 && done <= 1);
+    assert_true(*doing != 0 && (cell < cells || cells == 0) && done >= 0 && done <= 1);
     w->calls++;
     return w->stop_at > 0 && cell >= w->stop_at;
 }
@@ -363,8 +461,8 @@ static void test_run(void **state)
     /* Samplers that draw noise do not follow the flow. */
     assert_true(isfinite(ebb_bench_number(json_object_get(json_object_get(cell, "metrics"), "flow-error"), "value")));
     assert_null(json_object_get(json_object_get(json_array_get(json_object_get(first, "cells"), 2), "metrics"), "flow-error"));
-    static const char *const files[] = {"run/results.json", "run/results.csv", "run/nfe.png", "run/seconds.png"};
-    for (int i = 0; i < 4; i++)
+    static const char *const files[] = {"run/results.json", "run/results.csv", "run/nfe.png", "run/seconds.png", "run/report.html"};
+    for (int i = 0; i < 5; i++)
         assert_true(ebb_file_exists(path_of(files[i])));
 
     /* Once more: nothing is evaluated. */
@@ -388,6 +486,74 @@ static void test_run(void **state)
     assert_int_equal(kept(again), 0);
     json_decref(again);
     json_decref(first);
+}
+
+static int value_of_letter(char c)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = c != 0 ? strchr(letters, c) : NULL;
+    return at != NULL ? (int)(at - letters) : -1;
+}
+
+/* That the text is the file, by another way than the report's own. */
+static void assert_is_file(const char *uri, const char *path)
+{
+    static const char head[] = "data:image/png;base64,";
+    void *data;
+    size_t size, n = 0;
+    uint32_t bits = 0;
+    int held = 0;
+    ok(ebb_file_read(ctx, path, 1 << 24, &data, &size));
+    assert_memory_equal(uri, head, sizeof head - 1);
+    for (uri += sizeof head - 1; value_of_letter(*uri) >= 0; uri++) {
+        bits = bits << 6 | (uint32_t)value_of_letter(*uri);
+        held += 6;
+        if (held >= 8) {
+            assert_true(n < size && ((uint8_t *)data)[n++] == (uint8_t)(bits >> (held -= 8)));
+        }
+    }
+    assert_int_equal(n, size);
+    assert_true(strspn(uri, "=") == strlen(uri) && strlen(uri) == (3 - size % 3) % 3);
+    ebb_free(data);
+}
+
+/* One file: the whole results, and the pictures of what is on a front, whatever a name may hold. */
+static void test_report(void **state)
+{
+    (void)state;
+    watch w;
+    void *page;
+    size_t size;
+    ebb_bench_options o = options_of("report", &w);
+    o.command = "ebb </script><b>@SCRIPT@ @DATA@";
+    json_t *results = run(&o), *data, *cell;
+    ok(ebb_file_read(ctx, path_of("report/report.html"), 1 << 26, &page, &size));
+    static const char begin[] = "id=\"data\">";
+    char *from = strstr(page, begin), *to = strstr(from, "</script>");
+    assert_null(strstr(page, "@STYLE@"));
+    assert_null(strstr(to, "@SCRIPT@\n"));
+    assert_null(strstr(page, "http://ebb"));
+    *to = 0;
+    ok(ebb_json_parse(ctx, from + strlen(begin), "the report", &data));
+    assert_string_equal(ebb_bench_text(data, "command"), o.command);
+    assert_true(json_equal(json_object_get(data, "cells"), json_object_get(results, "cells")));
+    const char *key;
+    json_t *uri;
+    int pictures = 0;
+    json_object_foreach (json_object_get(data, "pictures"), key, uri) {
+        char name[80];
+        snprintf(name, sizeof name, "report/cells/%s.png", key);
+        assert_is_file(json_string_value(uri), path_of(name));
+        pictures++;
+    }
+    size_t i;
+    json_array_foreach (json_object_get(results, "cells"), i, cell)
+        if (strcmp(ebb_bench_text(cell, "role"), "reference") == 0)
+            assert_non_null(json_object_get(json_object_get(data, "pictures"), ebb_bench_text(cell, "key")));
+    assert_true(pictures > 1 && pictures < 8);
+    json_decref(data);
+    json_decref(results);
+    ebb_free(page);
 }
 
 /* Cut in the middle: what was done is kept, and the next run ends as an uncut one. */
@@ -417,7 +583,7 @@ static void test_refusals(void **state)
     const struct { const char *what, *samplers, *metric, *guidance; int label; ebb_status status; const char *because; } cases[] = {
         {NULL, NULL, NULL, NULL, EBB_LABEL_ALL, EBB_E_USAGE, "of what"},
         {"toy:mixtur", NULL, NULL, NULL, EBB_LABEL_ALL, EBB_E_USAGE, "mixture"},
-        {"nothing.safetensors", NULL, NULL, NULL, EBB_LABEL_ALL, EBB_E_ARGUMENT, "nothing.safetensors"},
+        {"nothing.safetensors", NULL, NULL, NULL, EBB_LABEL_ALL, EBB_E_IO, "nothing.safetensors"},
         {"toy:mixture", "heum", NULL, NULL, EBB_LABEL_ALL, EBB_E_USAGE, "heun"},
         {"toy:mixture", NULL, "sliced", NULL, EBB_LABEL_ALL, EBB_E_USAGE, "sliced-w2"},
         {"toy:mixture", NULL, NULL, "2", EBB_LABEL_ALL, EBB_E_ARGUMENT, "needs classes"},
@@ -569,7 +735,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists), cmocka_unit_test(test_count), cmocka_unit_test(test_budget), cmocka_unit_test(test_usual_cells),
         cmocka_unit_test(test_given_cells), cmocka_unit_test(test_wrong_cells), cmocka_unit_test(test_front), cmocka_unit_test(test_point),
-        cmocka_unit_test(test_recommend), cmocka_unit_test(test_run), cmocka_unit_test(test_cut), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_recommend), cmocka_unit_test(test_against_run), cmocka_unit_test(test_against_table),
+        cmocka_unit_test(test_report), cmocka_unit_test(test_run), cmocka_unit_test(test_cut), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_guided), cmocka_unit_test(test_order_of_samplers), cmocka_unit_test(test_references),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -83,8 +83,8 @@ void ebb_recipe_resolve(ebb_recipe *recipe, const ebb_dataset *data);
 /* The same; opens the data itself, and only where the recipe is not complete. */
 ebb_status ebb_recipe_complete(ebb_context *ctx, ebb_recipe *recipe);
 
-/* Recipes built into the library: made from data/recipes by cmake/embed.cmake; ends with {NULL, NULL}. */
+/* Files that are built into the library, of data/recipes and data/report: made by cmake/embed.cmake; each ends with {NULL, NULL}. */
 typedef struct ebb_embedded { const char *name, *text; } ebb_embedded;
-extern const ebb_embedded ebb_embedded_recipes[];
+extern const ebb_embedded ebb_embedded_recipes[], ebb_embedded_report[];
 
 #endif

@@ -26,20 +26,29 @@ int ebb_bench_progress(ebb_bench_job *b, const char *doing, double done)
 
 /* ---- options ---------------------------------------------------------------------------------------------------------------- */
 
+static bool is_toy(const ebb_bench_options *o)
+{
+    return strncmp(o->what, "toy:", 4) == 0;
+}
+
 static ebb_status check(const ebb_bench_job *b)
 {
     const ebb_bench_options *o = &b->o;
     ebb_context *ctx = b->ctx;
     if (o->what == NULL || *o->what == 0)
-        return ebb_fail(ctx, EBB_E_USAGE, "a benchmark of what? name a law, as toy:mixture");
+        return ebb_fail(ctx, EBB_E_USAGE, "a benchmark of what? name a model's file, or a law, as toy:mixture");
     if (o->dir == NULL || *o->dir == 0)
         return ebb_fail(ctx, EBB_E_USAGE, "where are the results to go? name a directory");
     if (o->scale < -1 || o->scale > 1)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "scale %d: -1 (quick), 0 or 1 (full)", o->scale);
     if (o->reference < -1 || o->reference > 100000)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "a reference of %d evaluations: 1 to 100000 are possible, or -1 for none", o->reference);
-    if (strncmp(o->what, "toy:", 4) != 0)
-        return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: laws are named as toy:mixture", o->what);
+    if (o->n < 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "%lld samples: from 2 on are possible", (long long)o->n);
+    if (is_toy(o) && (o->data != NULL || o->labels != NULL || o->keep != NULL || o->precision != NULL))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "data, labels, keep and precision are of models of pictures: %s is a law", o->what);
+    if (!is_toy(o) && (o->model != NULL || o->process != NULL))
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "model and process are of laws, as toy:mixture: %s has its own", o->what);
     return EBB_OK;
 }
 
@@ -58,7 +67,7 @@ static ebb_status read_guidance(ebb_bench_job *b, double *guidance, int *count)
     char word[EBB_BENCH_NAME];
     const char *list = b->o.guidance;
     *count = 1;
-    guidance[0] = 0;
+    guidance[0] = b->subject.guidance;
     if (list == NULL || *list == 0)
         return EBB_OK;
     for (*count = 0; ebb_bench_next(&list, word); (*count)++) {
@@ -135,15 +144,40 @@ static ebb_status results_of(ebb_bench_job *b, json_t **out)
     return *out != NULL ? EBB_OK : ebb_fail(b->ctx, EBB_E_MEMORY, "out of memory for the results");
 }
 
+/* Better to know before the work than after it whether there is anything to hold it against. */
+static ebb_status look_at_reference(ebb_bench_job *b)
+{
+    json_t *against, *nothing = json_pack("{s:[], s:[]}", "cells", "metrics");
+    ebb_status status = b->o.against != NULL ? ebb_bench_against(b->ctx, nothing, b->o.against, &against) : EBB_OK;
+    if (status == EBB_OK && b->o.against != NULL)
+        json_decref(against);
+    json_decref(nothing);
+    return status;
+}
+
+/* Read before this run's results are written, which may be in its place. */
+static ebb_status hold_against(ebb_bench_job *b, json_t *results)
+{
+    json_t *against;
+    if (b->o.against == NULL)
+        return EBB_OK;
+    EBB_TRY(ebb_bench_against(b->ctx, results, b->o.against, &against));
+    json_object_set_new(results, "against", against);
+    return EBB_OK;
+}
+
 static ebb_status run(ebb_bench_job *b, json_t **results)
 {
-    EBB_TRY(ebb_bench_toy(b));
+    EBB_TRY(look_at_reference(b));
+    EBB_TRY(is_toy(&b->o) ? ebb_bench_toy(b) : ebb_bench_model(b));
     EBB_TRY(ebb_bench_choose_metric(b));
     EBB_TRY(plan(b));
     EBB_TRY(ebb_bench_measure(b));
     EBB_TRY(results_of(b, results));
     EBB_TRY(ebb_bench_recommend(b->ctx, *results));
-    return ebb_bench_write(b, *results);
+    EBB_TRY(hold_against(b, *results));
+    EBB_TRY(ebb_bench_write(b, *results));
+    return ebb_bench_html(b, *results);
 }
 
 static void free_all(ebb_bench_job *b)

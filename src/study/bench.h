@@ -1,8 +1,9 @@
 /* bench.h: a benchmark of samplers: cells, each one sampler over one grid of levels at one number of evaluations and one strength of
  * guidance; what they are measured by; which of them are worth their cost; and the files that say so.
  *
- *     options --(bench_grid.c)--> cells --(bench_toy.c, kept by bench_cells.c)--> what each was found to be
- *             --(bench_front.c)--> front and recommendations --(bench_files.c)--> results.json, .csv, plots
+ *     options --(bench_grid.c)--> cells --(bench_toy.c, bench_model.c; kept by bench_cells.c)--> what each was found to be
+ *             --(bench_front.c)--> front and recommendations --(bench_against.c)--> what has changed
+ *             --(bench_files.c, bench_html.c)--> results.json, results.csv, plots, report.html
  */
 #ifndef EBB_BENCH_H
 #define EBB_BENCH_H
@@ -12,6 +13,7 @@
 
 #define EBB_BENCH_NAME 128       /* of a sampler or grid with its settings */
 #define EBB_BENCH_PATH 4096
+#define EBB_BENCH_SHOWN 64       /* pictures of a cell that are shown */
 
 typedef enum ebb_bench_role {
     EBB_BENCH_CELL,
@@ -64,6 +66,7 @@ typedef struct ebb_bench_job ebb_bench_job;
 typedef struct ebb_bench_subject {
     const ebb_process *process;
     int classes;                 /* 0: none, or they are not asked for */
+    double guidance;             /* unless another is asked for */
     json_t *about;               /* of results.json: what it is */
     json_t *metrics;             /* [{name, help, better ("lower", "higher", "near"), floor, floor_low, floor_high}] */
     const char *metric;          /* that recommendations go by, unless another is asked for */
@@ -85,7 +88,9 @@ struct ebb_bench_job {
     double work, worked;         /* evaluations of all cells to be measured, and of those that are done */
     bool stopped;
 };
-ebb_status ebb_bench_toy(ebb_bench_job *b);      /* makes the subject (bench_toy.c) */
+/* Make the subject (bench_toy.c, bench_model.c). */
+ebb_status ebb_bench_toy(ebb_bench_job *b);
+ebb_status ebb_bench_model(ebb_bench_job *b);
 /* Members of results: NaN and "" where there is no such number or text. */
 double ebb_bench_number(const json_t *json, const char *key);
 const char *ebb_bench_text(const json_t *json, const char *key);
@@ -116,8 +121,14 @@ ebb_status ebb_bench_choose_metric(ebb_bench_job *b);
 /* Adds front and budgets, as ebb_bench says them, to results with metrics, metric and cells. */
 ebb_status ebb_bench_recommend(ebb_context *ctx, json_t *results);
 
-/* ---- files (bench_files.c) ------------------------------------------------------------------------------------- */
+/* ---- held against others (bench_against.c) ------------------------------------------------------------------------------------ */
+/* What ebb_bench says of results.against. path: as its options have it. EBB_E_FORMAT: neither results nor a table. */
+ebb_status ebb_bench_against(ebb_context *ctx, const json_t *results, const char *path, json_t **out);
+
+/* ---- files (bench_files.c, bench_html.c) ------------------------------------------------------------------------------------- */
 /* results.json, results.csv, nfe.png, seconds.png */
 ebb_status ebb_bench_write(ebb_bench_job *b, const json_t *results);
+/* report.html, by results and the pictures of cells. */
+ebb_status ebb_bench_html(ebb_bench_job *b, const json_t *results);
 
 #endif

@@ -4,7 +4,7 @@
 expect 0 bench --list; prints 'dpmpp-2m'; prints '10 (quick)'
 expect 0 bench --list --json; is_json
 expect 0 bench toy:mixture --quick -n 300 --resamples 10 -o q; prints 'not told apart'; prints 'reference'; prints 'results.csv'
-only q results.json results.csv nfe.png seconds.png cells
+only q results.json results.csv nfe.png seconds.png report.html cells
 head -1 q/results.csv | grep -q '^role,sampler,grid,guidance,budget,steps,nfe,metric,value,low,high' || fail "results.csv has another head"
 grep -q '"command": "ebb bench toy:mixture --quick -n 300 --resamples 10 -o q"' q/results.json || fail "the command is not in results.json"
 [ "$(grep -c '^cell,euler,karras,0,10,10,10,' q/results.csv)" -ge 5 ] || fail "no rows of euler at 10 evaluations"
@@ -29,6 +29,22 @@ expect 0 toy mixture --score train -n 200 --save s.safetensors train.steps=30 tr
 expect 0 bench toy:mixture --model s.safetensors --samplers heun,ddpm --nfe 10 -n 200 --reference -1 --quick -o learned --json; is_json
 prints '"discretization":{'; prints '"role":"score"'; prints '"score":"model"'
 
+# Held against another run, or a table: exit code 1 where something is worse beyond its interval.
+expect 0 bench toy:mixture --samplers unipc --nfe 5,20 -n 300 --resamples 10 --reference -1 -o now
+cp now/results.json was.json
+expect 0 bench toy:mixture --samplers unipc --nfe 5,20 -n 300 --resamples 10 --reference -1 --against was.json -o now; prints '0 better, 0 worse'
+printf 'sampler,nfe,metric,value\nunipc,20,sliced-w2,100\nunipc,21,sliced-w2,1\n' >paper.csv
+expect 0 bench toy:mixture --samplers unipc --nfe 5,20 -n 300 --resamples 10 --reference -1 --against paper.csv -o now
+prints '1 better, 0 worse'; prints '1 missing'
+printf 'sampler,nfe,metric,value\nunipc,20,sliced-w2,0.000001\n' >dream.csv
+expect 1 bench toy:mixture --samplers unipc --nfe 5,20 -n 300 --resamples 10 --reference -1 --against dream.csv -o now; prints 'worse'
+expect 1 bench toy:mixture --samplers unipc --nfe 5,20 -n 300 --resamples 10 --reference -1 --against dream.csv -o now --json; is_json
+prints '"verdict":"worse"'
+printf 'sampler,nfe\nunipc,20\n' >bad.csv
+expect 1 bench toy:mixture --against bad.csv -o x; says 'bad.csv: line 2'
+expect 1 bench toy:mixture --against none.json -o x; says 'none.json'
+absent x
+
 # What cannot be run is told with its reason, and the rest is run.
 expect 0 bench toy:mixture --samplers ddim,ddpm-learned --nfe 5 --reference -1 -n 100 -o r; prints 'ddpm-learned over uniform: '
 expect 2 bench; says 'of what'
@@ -46,6 +62,8 @@ expect 1 bench toy:mixture --guidance 2 -o x; says 'needs classes'
 expect 1 bench toy:mixture --model none.safetensors -o x; says 'none.safetensors'
 expect 1 bench nothing.safetensors -o x; says 'nothing.safetensors'
 expect 1 bench toy:mixture -n 1 -o x; says '1 samples'
+expect 1 bench toy:mixture --data d -o x; says 'is a law'
+expect 1 bench s.safetensors --process vp -o x; says 'has its own'
 : >file
 expect 1 bench toy:mixture --quick -n 100 -o file; says 'file'
 absent x/results.json

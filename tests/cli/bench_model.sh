@@ -1,0 +1,51 @@
+# bench_model.sh: ebb bench of a trained model: metrics of pictures with floor and intervals, classes in turn, cells that are kept,
+# results that do not depend on threads, a model of points that is refused.
+. "$(dirname "$0")/lib.sh"
+tiny
+images="$DATA/mnist/mnist-test-images-idx3-ubyte.gz"
+labels="$DATA/mnist/mnist-test-labels-idx1-ubyte.gz"
+
+expect 0 train tiny.json -o run
+run="run/model.safetensors --quick -n 40 --samplers ddim,unipc,heun --nfe 4,6 --reference 20 --data $images --labels $labels --keep judge"
+expect 0 bench $run --resamples 10 -o b; prints 'frechet'; prints 'reference'; prints 'report.html'
+only b results.json results.csv nfe.png seconds.png report.html cells
+grep -q '"name": "coverage"' b/results.json || fail "no coverage among the metrics"
+grep -q '"kind": "model"' b/results.json || fail "it is not said that it is a model"
+[ "$(grep -c '^cell,heun,even,0,6,3,5,' b/results.csv)" -ge 5 ] || fail "no rows of heun at 6 evaluations, which pay for 3 steps"
+head -c 8 "$(ls b/cells/*.png | head -1)" | od -An -tx1 | grep -q '89 50 4e 47' || fail "no picture of a cell"
+
+# Kept: neither cells nor the classifier are made again.
+touch -d '2001-01-01' judge/models/*/model.safetensors
+expect 0 bench $run --resamples 10 -o b --json; is_json; prints '"kept":true'
+grep -q '"kept":false' out && fail "cells were measured again"
+find judge/models -name model.safetensors -newermt '2002-01-01' | grep -q . && fail "the classifier was trained again"
+
+# By three threads: the same but for seconds. Guidance asks two networks.
+expect 0 bench $run --resamples 10 -o three --threads 3
+for d in b three; do cut -d, -f1-12 $d/results.csv >$d.csv; done
+cmp -s b.csv three.csv || fail "other results by three threads"
+expect 0 bench run/model.safetensors --quick -n 40 --samplers ddim --nfe 4 --reference -1 --guidance 0,1 --resamples -1 --data "$images" \
+    --labels "$labels" --keep judge -o g
+grep -q '^cell,ddim,trailing,1,4,2,4,frechet,' g/results.csv || fail "guidance does not cost two evaluations a step"
+expect 0 bench run/model.safetensors --quick -n 40 --samplers ddim --nfe 4 --reference -1 --class 3 --resamples -1 --data "$images" \
+    --labels "$labels" --keep judge -o c --metric recall; prints 'recall'
+
+# Stopped while the classifier is trained, or in a cell: exit code 3, and the same command goes on.
+"$EBB" bench $run --resamples 10 -o s --nfe 4,6,800 >out 2>err </dev/null &
+job=$!
+while kill -0 $job 2>/dev/null && [ "$(ls s/cells/*.json 2>/dev/null | wc -l)" -lt 2 ]; do :; done
+kill -INT $job
+wait $job
+code=$?
+[ $code = 3 ] || fail "interrupted: exit code $code"
+says 'the same command goes on'
+only s cells
+
+expect 1 bench run/model.safetensors --class 10 -o x; says 'class 10'
+expect 1 bench run/model.safetensors --model m.safetensors -o x; says 'of laws'
+expect 1 bench none.safetensors -o x; says 'none.safetensors'
+expect 1 bench "$images" -o x; says 'mnist'
+expect 2 bench $run -o x --metric frechett; says "did you mean 'frechet'"
+expect 0 toy mixture --score train -n 100 --save t.safetensors train.steps=5 train.batch=64 train.shard=32 net.width=16 data.limit=1000
+expect 1 bench t.safetensors -o x; says 'points'
+finish
