@@ -136,6 +136,9 @@ EBB_API ebb_status ebb_ranks_end(ebb_context *ctx);
 EBB_API void ebb_ranks_abort(ebb_context *ctx, int code);
 
 /* ---- models and sampling ------------------------------------------------------------------- */
+/* A model.safetensors, or a folder with a pipeline of diffusers, a UNet2DModel and its scheduler: it is sampled from as that
+ * pipeline does, unless ebb_sample_options say otherwise. EBB_E_UNSUPPORTED: what of the network or of the noise ebb has not,
+ * and weights as a pickle. */
 EBB_API ebb_status ebb_model_load(ebb_context *ctx, const char *path, ebb_model **out);
 EBB_API void ebb_model_free(ebb_model *model);
 typedef struct ebb_model_shape { size_t size; int height, width, channels, classes; int64_t parameters; } ebb_model_shape;
@@ -542,7 +545,7 @@ EBB_API ebb_status ebb_ema_make(ebb_context *ctx, const char *dir, double width,
 EBB_API ebb_status ebb_recipe_lists(ebb_context *ctx, char **json);
 
 /* ---- looking and measuring ----------------------------------------------------------------- */
-/* JSON about a file (model, checkpoint, safetensors, idx, npy, png), a folder of PNG files or, for "cpu", about this machine. */
+/* JSON about a file (model, checkpoint, safetensors, idx, npy, png), a folder of PNG files or with a pipeline of diffusers, or, for "cpu", about this machine. */
 EBB_API ebb_status ebb_info(ebb_context *ctx, const char *what, char **json);
 /* JSON: each step of the training (or, eval != 0, evaluation) plan with operation, shape, back end,
  * bytes, FLOPs, lifetime; and the totals. */

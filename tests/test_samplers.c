@@ -218,7 +218,7 @@ static void test_every_process(void **state)
                 ok(walk_run(ctx, &job));
                 check_moments(s, &p, x, ROWS * DIM);
                 int64_t said = (int64_t)s->evaluations * g.steps;
-                if (said > 0 && !(job.nfe >= said - s->evaluations && job.nfe <= said + s->evaluations + 1))
+                if (said > 0 && !(job.nfe >= said - s->evaluations && job.nfe <= said + s->evaluations + (strcmp(s->name, "pndm") == 0 ? 9 : 1)))
                     fail_msg("%s on %s: %lld evaluations in %d steps; its row says %d a step", s->name,
                              ebb_process_name(p.kind), (long long)job.nfe, g.steps, s->evaluations);
             }

@@ -28,7 +28,7 @@ static void check_names(const char *who, const char *list, bool (*known)(const c
 
 /* ---- samplers --------------------------------------------------------------------------------------------------- */
 
-enum { ROWS = 3, DIM = 2, STEPS = 7, PROCESSES = 3 };
+enum { ROWS = 3, DIM = 2, STEPS = 7, PROCESSES = 3, CHAIN = 1 };
 static const ebb_process_kind kinds[PROCESSES] = {EBB_PROCESS_VP, EBB_PROCESS_DDPM, EBB_PROCESS_EDM};
 
 typedef struct bench {
@@ -37,6 +37,7 @@ typedef struct bench {
     ebb_target_field self;
     ebb_field field;             /* of this struct */
     double variance[ROWS * DIM];
+    bool late;                   /* walks of chains end above timestep 0, and estimates are kept in bounds */
 } bench;
 
 /* The law's own field, but with the variance that ddpm-learned asks for. */
@@ -90,13 +91,13 @@ static void free_bench(bench *b)
 static bool walk(bench *b, const ebb_sampler *s, const ebb_process *p, const ebb_sampler_settings *set, double x[ROWS * DIM])
 {
     ebb_grid g;
-    ok(ebb_grid_create(ctx, p, ebb_sampler_grid(s, p), &(ebb_grid_options){.steps = STEPS}, &g));
+    ok(ebb_grid_create(ctx, p, b->late && p->steps > 0 ? "trailing" : ebb_sampler_grid(s, p), &(ebb_grid_options){.steps = STEPS}, &g));
     ebb_walk w = {.sampler = s, .process = p, .grid = &g, .field = &b->field, .set = *set};
     bool can = ebb_walk_check(ctx, &w) == EBB_OK;
     walk_start(ctx, p, 3, NULL, ROWS, DIM, x);
     if (can)
         ok(walk_run(ctx, &(walk_job){.sampler = s->name, .set = set, .process = p, .grid = &g, .field = &b->field, .n = ROWS,
-                                     .x = x, .seed = 3}));
+                                     .x = x, .clip = b->late, .seed = 3}));
     ebb_grid_free(&g);
     return can;
 }
@@ -140,17 +141,20 @@ static bool matters_beside(bench *b, const ebb_sampler *s, const ebb_process *p,
 static bool matters(bench *b, const ebb_sampler *s, const ebb_setting *setting)
 {
     bool differs = false;
-    for (int i = 0; i < PROCESSES; i++) {
+    for (int i = 0; i <= PROCESSES && !differs; i++) {
+        const ebb_process *p = &b->process[i < PROCESSES ? i : CHAIN];
+        b->late = i == PROCESSES;
         ebb_sampler_settings usual = ebb_settings_default();
-        differs = differs || matters_beside(b, s, &b->process[i], setting, &usual);
+        differs = differs || matters_beside(b, s, p, setting, &usual);
         for (const ebb_setting *flag = ebb_settings; flag->name != NULL; flag++) {
-            if (flag == setting || !flag->whole || flag->max != 1 || !ebb_taker_has(&(ebb_taker){.takes = s->settings}, flag->name))
+            if (flag == setting || !flag->whole || flag->min != 0 || flag->max > 2 || !ebb_taker_has(&(ebb_taker){.takes = s->settings}, flag->name))
                 continue;
             ebb_sampler_settings turned = usual;
             *member(&turned, flag) = 1 - flag->initial;
-            differs = differs || matters_beside(b, s, &b->process[i], setting, &turned);
+            differs = differs || matters_beside(b, s, p, setting, &turned);
         }
     }
+    b->late = false;
     return differs;
 }
 
@@ -228,6 +232,13 @@ static const struct { const char *name; size_t offset; enum { REAL, WHOLE, FLAG 
     {"candidates", offsetof(ebb_grid_options, candidates), WHOLE, {20, 50}},
     {"small", offsetof(ebb_grid_options, small), FLAG, {1, 1}},
     {"clean", offsetof(ebb_grid_options, clean), FLAG, {1, 1}},
+    {"drop", offsetof(ebb_grid_options, drop), FLAG, {1, 1}},
+    {"even_steps", offsetof(ebb_grid_options, even_steps), FLAG, {1, 1}},
+    {"scaled", offsetof(ebb_grid_options, scaled), FLAG, {1, 1}},
+    {"between", offsetof(ebb_grid_options, between), FLAG, {1, 1}},
+    {"karras", offsetof(ebb_grid_options, karras), FLAG, {1, 1}},
+    {"exponential", offsetof(ebb_grid_options, exponential), FLAG, {1, 1}},
+    {"whole", offsetof(ebb_grid_options, whole), WHOLE, {1, 2}},
     {"keep_last", offsetof(ebb_grid_options, keep_last), FLAG, {1, 1}},
     {"alpha_to_first", offsetof(ebb_grid_options, alpha_to_first), FLAG, {1, 1}},
 };
@@ -249,7 +260,10 @@ static bool same_grid(const ebb_grid *a, const ebb_grid *b)
     if (a->steps != b->steps || (a->dt == NULL) != (b->dt == NULL))
         return false;
     size_t steps = (size_t)a->steps;
+    if (a->start != b->start || (a->arrival == NULL) != (b->arrival == NULL))
+        return false;
     return memcmp(a->level, b->level, (steps + 1) * sizeof *a->level) == 0
+        && (a->arrival == NULL || memcmp(a->arrival, b->arrival, steps * sizeof *a->arrival) == 0)
         && (a->dt == NULL || memcmp(a->dt, b->dt, steps * sizeof *a->dt) == 0);
 }
 
@@ -272,15 +286,16 @@ static bool cares_beside(const ebb_grid_kind *kind, int which, const ebb_process
     return differs;
 }
 
-/* Over all processes, with and without a clean end. */
+/* Over all processes, with and without a clean end, and spread anew or not. */
 static bool grid_cares(const ebb_grid_kind *kind, int which)
 {
     bool differs = false;
     int made = 0;
     for (int i = 0; i < EBB_PROCESS_COUNT; i++) {
         ebb_process p = usual_process((ebb_process_kind)i);
-        for (int clean = 0; clean < 2; clean++) {
-            ebb_grid_options usual = {.steps = STEPS, .sections = {3, 4}, .section_count = 2, .clean = clean != 0};
+        for (int way = 0; way < 4; way++) {
+            ebb_grid_options usual = {.steps = STEPS, .sections = {3, 4}, .section_count = 2, .clean = (way & 1) != 0,
+                                      .karras = (way & 2) != 0};
             differs = cares_beside(kind, which, &p, &usual, &made) || differs;
         }
         ebb_process_free(&p);

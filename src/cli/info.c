@@ -22,8 +22,8 @@ static int run(const cli_command *self, int argc, const char **argv)
 
 const cli_command cli_info = {
     .name = "info",
-    .summary = "tells what is in a file (model, checkpoint, safetensors, idx, npy), or about this machine",
-    .arguments = "FILE|cpu",
-    .examples = "  ebb info runs/digits/model.safetensors\n  ebb info cpu --json\n",
+    .summary = "tells what is in a file (model, checkpoint, safetensors, idx, npy) or a pipeline of diffusers, or about this machine",
+    .arguments = "FILE|FOLDER|cpu",
+    .examples = "  ebb info runs/digits/model.safetensors\n  ebb info ddpm-cifar10-32\n  ebb info cpu --json\n",
     .run = run,
 };

@@ -53,7 +53,7 @@ static int check(const cli_line *line)
 {
     if (line->count != 1)
         return cli_fail_usage(line->count ? "one model at a time: \"%s\" is one too many"
-                                          : "which model? give the path of a model.safetensors%s",
+                                          : "which model? give the path of a model.safetensors, or a folder of diffusers%s",
                               line->count ? line->rest[1] : "");
     if (!given.out)
         return cli_fail_usage("where to? give -o FILE.png or -o FILE.npy");
@@ -254,6 +254,7 @@ const cli_command cli_sample = {
         "  ebb sample runs/digits/model.safetensors --class all -n 80 -o digits.png\n"
         "  ebb sample runs/digits/model.safetensors -n 1000 --sampler ddim --steps 50 -o digits.npy\n"
         "  ebb sample runs/digits/model.safetensors --sampler dpmpp-2m --steps 20 -o digits.png\n"
+        "  ebb sample ddpm-cifar10-32 -n 16 -o cifar.png\n"
         "  ebb sample runs/digits/model.safetensors --class 7 --guidance scale:3 --guidance-interval 0.3,5 -o sevens.png\n"
         "  ebb sample runs/digits/model.safetensors --class 7 --guidance -1 --classifier runs/digits-classifier/model.safetensors "
         "--classifier-scale 3 -o sevens.png\n",

@@ -12,6 +12,13 @@
 #include <math.h>
 
 enum { SMALL, LARGE };
+#define LEAST 1e-20              /* variance of a last step with final_noise */
+
+/* Whether noise follows the step from t to s, which may be the last. */
+static bool is_noisy(const ebb_walk *w, ebb_level t, ebb_level s)
+{
+    return s.sigma > 0 || (w->set.final_noise != 0 && t.t > 0);
+}
 
 /* The variance added, as sigma_t^2 - a^2 sigma_s^2 = (1 - (alpha_t sigma_s/(alpha_s sigma_t))^2) sigma_t^2. */
 ebb_between ebb_level_between(ebb_level t, ebb_level s)
@@ -36,7 +43,7 @@ int ebb_sample_ancestral(ebb_walk *w)
             w->x[i] = q.keep_x0 * x0[i] + q.keep_x * w->x[i];
         ebb_walk_lead(w, variance);
         ebb_walk_keep_mean(w);
-        if (s.sigma > 0) {
+        if (is_noisy(w, t, s)) {
             ebb_walk_normal(w, z);
             for (int64_t i = 0; i < numbers; i++)
                 w->x[i] += sqrt(variance) * z[i];
@@ -54,7 +61,7 @@ int ebb_sample_learned(ebb_walk *w)
     for (int k = 0; k < w->grid->steps; k++) {
         ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
         ebb_between q = ebb_level_between(t, s);
-        double small = log(q.posterior), large = log(q.added);
+        double small = log(s.sigma > 0 || w->set.final_noise == 0 ? q.posterior : LEAST), large = log(q.added);
         if (ebb_walk_predict(w, w->x, t, NULL, x0))
             return 1;
         const double *v = w->field->variance(w->field->self);
@@ -65,7 +72,7 @@ int ebb_sample_learned(ebb_walk *w)
                 w->x[i] += exp(0.5 * ((1 + v[i]) * large + (1 - v[i]) * small)) * lead[i];
         }
         ebb_walk_keep_mean(w);
-        if (s.sigma > 0) {
+        if (is_noisy(w, t, s)) {
             ebb_walk_normal(w, z);
             for (int64_t i = 0; i < w->n * w->count; i++)
                 w->x[i] += exp(0.25 * ((1 + v[i]) * large + (1 - v[i]) * small)) * z[i];
@@ -104,10 +111,10 @@ int ebb_sample_ddim(ebb_walk *w)
     int64_t numbers = w->n * w->count;
     double eta = ebb_walk_eta(w, 0);
     for (int k = 0; k < w->grid->steps; k++) {
-        ebb_level t = w->grid->level[k], s = w->grid->level[k + 1];
+        ebb_level t = w->grid->level[k], s = ebb_walk_arrival(w, k);
         double noise = eta * sqrt(ebb_level_between(t, s).posterior);
         double keep = sqrt(fmax(s.sigma * s.sigma - noise * noise, 0));
-        if (ebb_walk_predict(w, w->x, t, eps, x0))
+        if ((w->set.keep_eps != 0 ? ebb_walk_predict_kept : ebb_walk_predict)(w, w->x, t, eps, x0))
             return 1;
         for (int64_t i = 0; i < numbers; i++)
             w->x[i] = s.alpha * x0[i] + keep * eps[i];

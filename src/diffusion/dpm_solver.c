@@ -12,6 +12,7 @@
 
 /* variant: the order, plus these. */
 enum { ORDER = 3, DATA = 4 };
+enum { FEW = 15 };               /* steps, for lower_order_final=2 */
 
 ebb_exponential ebb_exponential_step(bool data, ebb_level t, ebb_level s)
 {
@@ -93,7 +94,8 @@ static void second_step(ebb_walk *w, bool data, const ebb_level *level, double *
 {
     ebb_exponential c = ebb_exponential_step(data, level[0], level[1]);
     double now = ebb_level_lambda(level[0]), r = (now - ebb_level_lambda(level[-1])) / (ebb_level_lambda(level[1]) - now);
-    c.d1 = 0.5 * c.m;
+    if (w->set.heun == 0)
+        c.d1 = 0.5 * c.m;
     combine(w, c, w->x, m[0], 1 / r, m[0], m[1], w->x);
 }
 
@@ -124,13 +126,16 @@ int ebb_sample_dpm_multi(ebb_walk *w)
     enum { KEPT = 3 };
     int most = w->sampler->variant & ORDER, have = 0, steps = w->grid->steps;
     bool data = (w->sampler->variant & DATA) != 0;
+    bool lower = w->set.lower_order_final == 1 || (w->set.lower_order_final == 2 && steps < FEW);
     double *m[KEPT], *other = ebb_walk_buffer(w, KEPT);
     for (int k = 0; k < steps; k++) {
         const ebb_level *t = &w->grid->level[k];
         bool first = ebb_exponential_first(t[0], t[1]);
         int order = have = have < most ? have + 1 : most;
-        if (w->set.lower_order_final != 0 && order == most && steps - k < order)
+        if (lower && order == most && steps - k < order)
             order = steps - k;
+        if (w->set.euler_final != 0 && k == steps - 1)
+            order = 1;
         for (int j = 0; j < KEPT; j++)
             m[j] = ebb_walk_buffer(w, (k + KEPT - j) % KEPT);
         if (ebb_exponential_predict(w, data, w->x, *t, m[0], first ? other : NULL))

@@ -43,6 +43,7 @@ void ebb_grid_free(ebb_grid *g)
 {
     ebb_free(g->level);
     ebb_free(g->dt);
+    ebb_free(g->arrival);
     *g = (ebb_grid){0};
 }
 
@@ -69,6 +70,9 @@ static ebb_status check(ebb_context *ctx, const char *name, const ebb_grid_optio
             return ebb_fail(ctx, EBB_E_ARGUMENT, "grid %s: level %d is not less noisy than the one before it: "
                             "choose other ends or fewer steps", name, k);
     }
+    for (int k = 0; k < g->steps && g->arrival != NULL; k++)
+        if (!(g->arrival[k].sigma <= g->level[k].sigma))
+            return ebb_fail(ctx, EBB_E_ARGUMENT, "grid %s: step %d would arrive where there is more noise", name, k);
     return EBB_OK;
 }
 

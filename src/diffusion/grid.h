@@ -10,6 +10,8 @@
 typedef struct ebb_grid {
     int steps;                   /* K */
     ebb_level *level;            /* (K+1), noisiest first; the last is where the walk ends, often alpha 1, sigma 0 */
+    ebb_level *arrival;          /* (K) where each step arrives, if that is not the level that the next starts from; else NULL */
+    double start;                /* standard deviation of what the walk starts from; 0: the process's */
     double *dt;                  /* (K) lengths of the steps in t where they are not the differences of t; else NULL */
 } ebb_grid;
 
@@ -28,6 +30,12 @@ typedef struct ebb_grid_options {
     int sections[EBB_GRID_SECTIONS], section_count; /* sections: timesteps of each part of the chain; they add up to steps */
     bool clean;                  /* uniform, quadratic, logsnr: end in a clean level, after as many others as steps */
     bool keep_last;              /* others: do not end in a clean level (alpha 1, sigma 0) but at the last noisy one */
+    bool drop;                   /* leading, linspace: one timestep more, of which the last is left out */
+    bool even_steps;             /* leading, trailing, linspace: from t each step goes to t - floor(T/n) */
+    bool scaled;                 /* the same: the walk starts from the noise of the first level, without what is left of a picture */
+    bool between;                /* linspace: timesteps are not rounded; k-sigma is straight between two */
+    bool karras, exponential;    /* the same three: from their first level to their last, spread as those grids are */
+    int whole;                   /* karras, exponential: their timesteps are 0 fractions, 1 rounded, 2 cut */
     bool alpha_to_first;         /* chains: end at alpha_bar of timestep 0 (diffusers' set_alpha_to_one=False) */
 } ebb_grid_options;
 
@@ -55,6 +63,8 @@ void ebb_grid_iddpm_levels(int m, double c1, double c2, double *u);
     ebb_status function(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out);
 #include "diffusion/grids.def"
 #undef GRID
+/* What the options say of a chain's timesteps, set so far (grid_spaced.c). */
+ebb_status ebb_grid_spaced(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, int points, ebb_grid *out);
 /* Room for that many steps, all zero. */
 ebb_status ebb_grid_alloc(ebb_context *ctx, int steps, bool dt, ebb_grid *out);
 

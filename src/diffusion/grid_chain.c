@@ -6,7 +6,7 @@
  *   linspace  rint of n numbers from 0 to T-1                  (the same)
  *   stride    every i-th timestep from 0, i the least whole number that gives n of them (guided-diffusion's "ddimN")
  *   sections  the chain in equal parts, each with its own count of timesteps spread over it (guided-diffusion)
- * Halves are rounded to even throughout. n is the number of noisy levels: the steps, or one more with keep_last.
+ * Options that some of diffusers' schedulers need: grid_spaced.c. Halves are rounded to even throughout. n is the number of noisy levels: the steps, or one more with keep_last.
  */
 #include "diffusion/grid.h"
 
@@ -14,7 +14,7 @@
 
 static ebb_status begin(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out)
 {
-    int n = ebb_grid_points(o, true);
+    int n = ebb_grid_points(o, true) + o->drop;
     if (n > p->steps)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "a grid of %d timesteps: the chain has %d", n, p->steps);
     EBB_TRY(ebb_grid_alloc(ctx, o->steps, false, out));
@@ -33,14 +33,14 @@ ebb_status ebb_grid_even(ebb_context *ctx, const ebb_process *p, const ebb_grid_
 
 ebb_status ebb_grid_leading(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out)
 {
-    int n = ebb_grid_points(o, true), first = n > 0 ? (n - 1) * (p->steps / n) + o->offset : 0;
+    int n = ebb_grid_points(o, true) + o->drop, first = n > 0 ? (n - 1) * (p->steps / n) + o->offset : 0;
     if (o->offset < 0 || first >= p->steps)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "grid leading: offset %d makes timesteps %d..%d; they must lie within 0..%d",
                         o->offset, o->offset, first, p->steps - 1);
     EBB_TRY(begin(ctx, p, o, out));
-    for (int k = 0; k < n; k++)
+    for (int k = 0; k < n - o->drop; k++)
         out->level[k] = ebb_process_level(p, (double)(n - 1 - k) * (p->steps / n) + o->offset);
-    return EBB_OK;
+    return ebb_grid_spaced(ctx, p, o, n - o->drop, out);
 }
 
 ebb_status ebb_grid_trailing(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out)
@@ -51,17 +51,19 @@ ebb_status ebb_grid_trailing(ebb_context *ctx, const ebb_process *p, const ebb_g
     EBB_TRY(begin(ctx, p, o, out));
     for (int k = 0; k < n; k++)
         out->level[k] = ebb_process_level(p, rint(from + k * step) - 1);
-    return EBB_OK;
+    return ebb_grid_spaced(ctx, p, o, n, out);
 }
 
 ebb_status ebb_grid_linspace(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out)
 {
-    int last = p->steps - 1, n = ebb_grid_points(o, true);
+    int last = p->steps - 1, n = ebb_grid_points(o, true) + o->drop;
     double step = n > 1 ? (double)last / (n - 1) : 0;
     EBB_TRY(begin(ctx, p, o, out));
-    for (int k = 0; k < n; k++)
-        out->level[k] = ebb_process_level(p, k == 0 ? last : rint((n - 1 - k) * step));
-    return EBB_OK;
+    for (int k = 0; k < n - o->drop; k++) {
+        double t = k == 0 ? last : (n - 1 - k) * step;
+        out->level[k] = ebb_process_level(p, o->between ? (double)(float)t : rint(t));
+    }
+    return ebb_grid_spaced(ctx, p, o, n - o->drop, out);
 }
 
 ebb_status ebb_grid_stride(ebb_context *ctx, const ebb_process *p, const ebb_grid_options *o, ebb_grid *out)

@@ -38,6 +38,8 @@ typedef struct ebb_schedule_options {
     double sigmoid_start, sigmoid_end, sigmoid_tau;
     double clip;                 /* cosine, sigmoid: beta at most */
     bool zero_snr;               /* ebb_schedule_zero_snr afterwards */
+    double last_alpha_bar;       /* zero_snr: of the last timestep, in place of 0 */
+    bool single;                 /* beta and alpha_bar are kept in float, as libraries of networks do */
 } ebb_schedule_options;
 /* The papers' values: linear 1e-4..0.02, scaled-linear 0.00085..0.012, s 0.008, sigmoid -3..3 with tau 1, clip 0.999. */
 ebb_schedule_options ebb_schedule_usual(ebb_schedule_kind kind, int steps);

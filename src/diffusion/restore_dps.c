@@ -27,7 +27,7 @@ static void residual(const ebb_restore_walk *r, int64_t i, const double *x0, dou
     norm = sqrt(norm);
     r->op->adjoint(r->op, room, pull);
     for (int64_t d = 0; d < r->walk.count; d++) {
-        bool cut = r->walk.clip && fabs(x0[d]) >= 1;
+        bool cut = r->walk.clip > 0 && fabs(x0[d]) >= r->walk.clip;
         pull[d] = norm > 0 && !cut ? pull[d] / norm : 0;
     }
 }

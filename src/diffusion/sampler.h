@@ -30,7 +30,7 @@ typedef struct ebb_walk {
     int64_t n, count;            /* as the field's */
     double *x;                   /* (n,count): start (x_T, its deviation the process's prior_std), path, result */
     double *work;                /* ebb_walk_work() doubles */
-    bool clip;                   /* keep estimates of x_0 in [-1,1]: right for pictures, not for points */
+    double clip;                 /* keep estimates of x_0 within plus and minus this: right for pictures, not for points; 0: not */
     /* Fills z (n,count) with standard normal numbers; draw: 0, 1, ... one for each time the sampler asks. */
     void (*normal)(void *random, int64_t draw, double *z);
     /* (n) uniform numbers of [0,1); shares the count of draws. */
@@ -95,9 +95,11 @@ ebb_between ebb_level_between(ebb_level t, ebb_level s);
 /* Array i < buffers of the work. */
 double *ebb_walk_buffer(ebb_walk *w, int i);
 /* The field at one level for all rows, or at a level for each; counted. eps or x0 may be NULL. Where the walk clips, x0 is
- * kept in [-1,1] and eps made to agree. Non-zero: stop. */
+ * kept in its bounds and eps made to agree. Non-zero: stop. */
 int ebb_walk_predict(ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0);
 int ebb_walk_predict_rows(ebb_walk *w, const double *x, const ebb_level *at, double *eps, double *x0);
+/* The same at one level, but eps stays as the field gave it. */
+int ebb_walk_predict_kept(ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0);
 int ebb_walk_score(ebb_walk *w, const double *x, ebb_level at, double *score);
 int ebb_walk_score_rows(ebb_walk *w, const double *x, const ebb_level *at, double *score);
 /* The field's J'v at one level, counted as an evaluation. */
@@ -118,6 +120,8 @@ void ebb_walk_lead(ebb_walk *w, double variance);
 void ebb_walk_keep_mean(ebb_walk *w);
 /* set.eta, or the sampler's own default where it was not given. */
 double ebb_walk_eta(const ebb_walk *w, double own);
+/* The level where step k arrives. */
+ebb_level ebb_walk_arrival(const ebb_walk *w, int k);
 /* Length of step k in t: grid->dt or the difference. */
 double ebb_walk_dt(const ebb_walk *w, int k);
 

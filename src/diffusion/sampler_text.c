@@ -27,6 +27,13 @@ static const struct { const char *name; size_t offset; enum { REAL, WHOLE, FLAG 
     {"candidates", offsetof(ebb_grid_options, candidates), WHOLE},
     {"small", offsetof(ebb_grid_options, small), FLAG},
     {"clean", offsetof(ebb_grid_options, clean), FLAG},
+    {"drop", offsetof(ebb_grid_options, drop), FLAG},
+    {"even_steps", offsetof(ebb_grid_options, even_steps), FLAG},
+    {"scaled", offsetof(ebb_grid_options, scaled), FLAG},
+    {"between", offsetof(ebb_grid_options, between), FLAG},
+    {"karras", offsetof(ebb_grid_options, karras), FLAG},
+    {"exponential", offsetof(ebb_grid_options, exponential), FLAG},
+    {"whole", offsetof(ebb_grid_options, whole), WHOLE},
     {"keep_last", offsetof(ebb_grid_options, keep_last), FLAG},
     {"alpha_to_first", offsetof(ebb_grid_options, alpha_to_first), FLAG},
 };

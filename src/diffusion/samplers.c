@@ -58,6 +58,10 @@ ebb_status ebb_walk_check(ebb_context *ctx, const ebb_walk *w)
     const ebb_sampler *s = w->sampler;
     if (w->grid->steps < 1)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s: its grid has no step", s->name);
+    if (w->grid->arrival != NULL && s->run != ebb_sample_ddim)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "sampler %s: steps of a grid with even_steps arrive elsewhere than the next starts: only "
+                        "ddim takes such", s->name);
+    EBB_TRY(ebb_pndm_check(ctx, w));
     EBB_TRY(ebb_learned_check(ctx, w));
     EBB_TRY(ebb_lead_check(ctx, w));
     EBB_TRY(ebb_predictor_check(ctx, w));

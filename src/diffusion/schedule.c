@@ -8,6 +8,9 @@
  *   cosine         Nichol & Dhariwal 2021, eq. 17:  cos^2((u + s)/(1 + s) pi/2)
  *   sigmoid        Jabri et al. 2022, algorithm 1:  (S(end/tau) - S((u (end-start) + start)/tau)) / (S(end/tau) - S(start/tau)),
  *                                                   S(v) = 1/(1+exp(-v)) = (1 + tanh(v/2))/2
+ *   sigmoid-beta   Xu et al. 2022 (GeoDiff):        beta_start + S(v) (beta_end - beta_start), v from -6 to 6 in equal steps
+ * In float (`single`) numbers are rounded where torch rounds them: v, beta, 1 - beta, alpha_bar, while products go on in
+ * double; equal steps are counted from the nearer end.
  * Zero terminal SNR (Lin et al. 2023, algorithm 1): sqrt(alpha_bar) is shifted so that the last is 0 and scaled so that
  * the first stays.
  */
@@ -71,14 +74,27 @@ static double between(double from, double to, int t, int steps)
     return steps == 1 ? from : from + t * ((to - from) / (steps - 1));
 }
 
+/* The same in float. */
+static double between_single(double from, double to, int t, int steps)
+{
+    float first = (float)from, last = (float)to, step = (last - first) / (float)(steps > 1 ? steps - 1 : 1);
+    return t < steps / 2 || steps == 1 ? first + step * (float)t : last - step * (float)(steps - t - 1);
+}
+
+static double spread(const ebb_schedule_options *o, double from, double to, int t)
+{
+    return o->single ? between_single(from, to, t, o->steps) : between(from, to, t, o->steps);
+}
+
 static double beta_at(const ebb_schedule_options *o, int t)
 {
     double root, beta;
     switch (o->kind) {
-    case EBB_SCHEDULE_LINEAR: return between(o->beta_start, o->beta_end, t, o->steps);
+    case EBB_SCHEDULE_LINEAR: return spread(o, o->beta_start, o->beta_end, t);
     case EBB_SCHEDULE_SCALED_LINEAR:
-        root = between(sqrt(o->beta_start), sqrt(o->beta_end), t, o->steps);
+        root = spread(o, sqrt(o->beta_start), sqrt(o->beta_end), t);
         return root * root;
+    case EBB_SCHEDULE_SIGMOID_BETA: return sigmoid(spread(o, -6, 6, t)) * (o->beta_end - o->beta_start) + o->beta_start;
     default:
         beta = 1.0 - alpha_bar_at(o, (t + 1.0) / o->steps) / alpha_bar_at(o, (double)t / o->steps);
         return beta < 0 ? 0 : fmin(beta, o->clip);
@@ -93,7 +109,7 @@ static ebb_status check(ebb_context *ctx, const ebb_schedule_options *o)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "schedule: no kind of number %d", (int)o->kind);
     if (o->steps < 1)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "schedule of %d steps: take at least 1", o->steps);
-    bool linear = o->kind == EBB_SCHEDULE_LINEAR || o->kind == EBB_SCHEDULE_SCALED_LINEAR;
+    bool linear = o->kind == EBB_SCHEDULE_LINEAR || o->kind == EBB_SCHEDULE_SCALED_LINEAR || o->kind == EBB_SCHEDULE_SIGMOID_BETA;
     if (linear && !(o->beta_start > 0.0 && o->beta_start <= o->beta_end && o->beta_end < 1.0))
         return ebb_fail(ctx, EBB_E_ARGUMENT, "%s schedule: beta from %g to %g; 0 < start <= end < 1 is needed",
                         table[o->kind].name, o->beta_start, o->beta_end);
@@ -118,12 +134,13 @@ static ebb_status room(ebb_context *ctx, int steps, ebb_schedule *out)
     return EBB_OK;
 }
 
-static void multiply(ebb_schedule *s)
+static void multiply(ebb_schedule *s, bool single)
 {
     double product = 1.0;
     for (int t = 0; t < s->steps; t++) {
-        product *= 1.0 - s->beta[t];
-        s->alpha_bar[t] = product;
+        s->beta[t] = single ? (float)s->beta[t] : s->beta[t];
+        product *= single ? (double)(1.0f - (float)s->beta[t]) : 1.0 - s->beta[t];
+        s->alpha_bar[t] = single ? (float)product : product;
     }
 }
 
@@ -134,8 +151,12 @@ ebb_status ebb_schedule_make(ebb_context *ctx, const ebb_schedule_options *o, eb
     EBB_TRY(room(ctx, o->steps, out));
     for (int t = 0; t < o->steps; t++)
         out->beta[t] = beta_at(o, t);
-    multiply(out);
+    multiply(out, o->single);
     ebb_status status = o->zero_snr ? ebb_schedule_zero_snr(ctx, out) : EBB_OK;
+    if (status == EBB_OK && o->zero_snr && o->single)
+        multiply(out, true);
+    if (status == EBB_OK && o->zero_snr)
+        out->alpha_bar[o->steps - 1] = o->last_alpha_bar;
     if (status != EBB_OK)
         ebb_schedule_free(out);
     return status;

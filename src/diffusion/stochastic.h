@@ -27,6 +27,7 @@ ebb_status ebb_predictor_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_langevin_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_sde_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_k_check(ebb_context *ctx, const ebb_walk *w);
+ebb_status ebb_pndm_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_learned_check(ebb_context *ctx, const ebb_walk *w);
 ebb_status ebb_lead_check(ebb_context *ctx, const ebb_walk *w);
 

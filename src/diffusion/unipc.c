@@ -109,6 +109,7 @@ static int step(unipc *u, const ebb_level *level, int order, bool last)
 int ebb_sample_unipc(ebb_walk *w)
 {
     int most = w->set.order > 0 ? (int)w->set.order : 3, have = 0, steps = w->grid->steps;
+    bool lower = w->set.lower_order_final == 1 || (w->set.lower_order_final == 2 && steps < 15);
     unipc u = {.w = w, .data = w->set.noise_form == 0, .predicted = ebb_walk_buffer(w, KEPT + 1),
                .other = ebb_walk_buffer(w, KEPT + 2)};
     if (ebb_exponential_predict(w, u.data, w->x, w->grid->level[0], ebb_walk_buffer(w, 0), u.other))
@@ -116,7 +117,7 @@ int ebb_sample_unipc(ebb_walk *w)
     for (int k = 0; k < steps; k++) {
         const ebb_level *level = &w->grid->level[k];
         int order = have = have < most ? have + 1 : most;
-        if (w->set.lower_order_final != 0 && order == most && steps - k < order)
+        if (lower && order == most && steps - k < order)
             order = steps - k;
         for (int j = 0; j < KEPT; j++)
             u.m[j] = ebb_walk_buffer(w, (k + KEPT + 1 - j) % (KEPT + 1));

@@ -37,7 +37,7 @@ static void clip_row(const ebb_walk *w, const double *x, ebb_level at, double *e
 {
     for (int64_t d = 0; d < w->count; d++) {
         double clean = x0 != NULL ? x0[d] : (x[d] - at.sigma * eps[d]) / at.alpha;
-        clean = clean < -1 ? -1 : clean > 1 ? 1 : clean;
+        clean = clean < -w->clip ? -w->clip : clean > w->clip ? w->clip : clean;
         if (x0 != NULL)
             x0[d] = clean;
         if (eps != NULL && at.sigma > 0)
@@ -48,11 +48,22 @@ static void clip_row(const ebb_walk *w, const double *x, ebb_level at, double *e
 int ebb_walk_predict_rows(ebb_walk *w, const double *x, const ebb_level *at, double *eps, double *x0)
 {
     w->field->predict(w->field->self, x, at, eps, x0);
-    for (int64_t i = 0; w->clip && i < w->n; i++) {
+    for (int64_t i = 0; w->clip > 0 && i < w->n; i++) {
         int64_t from = i * w->count;
         clip_row(w, x + from, at[i], eps != NULL ? eps + from : NULL, x0 != NULL ? x0 + from : NULL);
     }
     return evaluated(w);
+}
+
+int ebb_walk_predict_kept(ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0)
+{
+    double clip = w->clip;
+    w->clip = 0;
+    int stop = ebb_walk_predict(w, x, at, eps, x0);
+    w->clip = clip;
+    for (int64_t i = 0; clip > 0 && i < w->n; i++)
+        clip_row(w, x + i * w->count, at, NULL, x0 + i * w->count);
+    return stop;
 }
 
 int ebb_walk_predict(ebb_walk *w, const double *x, ebb_level at, double *eps, double *x0)
@@ -127,6 +138,11 @@ void ebb_walk_keep_mean(ebb_walk *w)
 double ebb_walk_eta(const ebb_walk *w, double own)
 {
     return isnan(w->set.eta) ? own : w->set.eta;
+}
+
+ebb_level ebb_walk_arrival(const ebb_walk *w, int k)
+{
+    return w->grid->arrival != NULL ? w->grid->arrival[k] : w->grid->level[k + 1];
 }
 
 double ebb_walk_dt(const ebb_walk *w, int k)

@@ -10,10 +10,16 @@
 const ebb_key ebb_keys[] = {
 #define KEY(section, name, type, initial, min, max, help)                                             \
     {#section, #name, #section "." #name, EBB_KEY_##type, offsetof(ebb_recipe, section##_##name), initial, \
-     min, max, NULL, help},
+     min, max, NULL, help, false},
+#define KEY_LATER(section, name, type, initial, min, max, help)                                       \
+    {#section, #name, #section "." #name, EBB_KEY_##type, offsetof(ebb_recipe, section##_##name), initial, \
+     min, max, NULL, help, true},
 #define CHOICE(section, name, initial, choices, help)                                                \
     {#section, #name, #section "." #name, EBB_KEY_TEXT, offsetof(ebb_recipe, section##_##name), initial, \
-     0, 0, choices, help},
+     0, 0, choices, help, false},
+#define CHOICE_LATER(section, name, initial, choices, help)                                          \
+    {#section, #name, #section "." #name, EBB_KEY_TEXT, offsetof(ebb_recipe, section##_##name), initial, \
+     0, 0, choices, help, true},
 #include "model/recipe.def"
 #undef KEY
 #undef CHOICE

@@ -92,7 +92,9 @@ void ebb_params_rows(const ebb_params *params, const char *prefix, const float *
     }
 }
 
-static ebb_status check_tensor(ebb_context *ctx, const char *path, const ebb_st_tensor *t, ebb_shape want)
+/* whose: what asks for that shape. */
+static ebb_status check_tensor(ebb_context *ctx, const char *path, const ebb_st_tensor *t, ebb_shape want,
+                               const char *whose)
 {
     ebb_shape have = {.rank = t->rank};
     char wanted[96], got[96];
@@ -105,8 +107,19 @@ static ebb_status check_tensor(ebb_context *ctx, const char *path, const ebb_st_
         return EBB_OK;
     ebb_shape_text(want, wanted, sizeof wanted);
     ebb_shape_text(have, got, sizeof got);
-    return ebb_fail(ctx, EBB_E_SHAPE, "%s: tensor '%s' has shape %s, but its recipe makes %s", path, t->name,
-                    t->rank > EBB_RANK_MAX ? "of more axes" : got, wanted);
+    return ebb_fail(ctx, EBB_E_SHAPE, "%s: tensor '%s' has shape %s, but %s makes %s", path, t->name,
+                    t->rank > EBB_RANK_MAX ? "of more axes" : got, whose, wanted);
+}
+
+ebb_status ebb_param_read(ebb_context *ctx, const ebb_param_place *p, const ebb_st_tensor *t, const char *path, const char *whose,
+                          float *block)
+{
+    EBB_TRY(check_tensor(ctx, path, t, file_shape(p), whose));
+    from_file(p, block + p->offset, t->data);
+    for (int64_t k = 0; k < p->count; k++)
+        if (!isfinite(block[p->offset + k]))
+            return ebb_fail(ctx, EBB_E_NUMERIC, "%s: tensor '%s' holds a NaN or an infinity", path, t->name);
+    return EBB_OK;
 }
 
 ebb_status ebb_params_read(ebb_context *ctx, const ebb_params *params, const ebb_safetensors *st,
@@ -120,12 +133,7 @@ ebb_status ebb_params_read(ebb_context *ctx, const ebb_params *params, const ebb
         if (t == NULL)
             return ebb_fail(ctx, EBB_E_FORMAT, "%s: tensor '%s', which its recipe asks for, is missing",
                             st->path, name);
-        EBB_TRY(check_tensor(ctx, st->path, t, file_shape(p)));
-        from_file(p, block + p->offset, t->data);
-        for (int64_t k = 0; k < p->count; k++)
-            if (!isfinite(block[p->offset + k]))
-                return ebb_fail(ctx, EBB_E_NUMERIC, "%s: tensor '%s' holds a NaN or an infinity", st->path,
-                                name);
+        EBB_TRY(ebb_param_read(ctx, p, t, st->path, "its recipe", block));
     }
     return EBB_OK;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/diffusers.h"
 
 static ebb_status fill_model(ebb_context *ctx, const ebb_recipe *recipe, ebb_model *m)
 {
@@ -57,6 +57,14 @@ ebb_status ebb_model_denoises(ebb_context *ctx, const ebb_model *m)
         return EBB_OK;
     return ebb_fail(ctx, EBB_E_ARGUMENT, "this model is a classifier (net.kind=%s), which makes no samples: a model of pictures is "
                     "needed, which it can lead as ebb sample --classifier", m->recipe->net_kind);
+}
+
+ebb_status ebb_model_classless(ebb_context *ctx, const ebb_model *m)
+{
+    if (m->recipe->net_classes == 0 || m->recipe->net_null_class)
+        return EBB_OK;
+    return ebb_fail(ctx, EBB_E_ARGUMENT, "this model always needs a class, one of 0..%lld: it has learned nothing without one "
+                    "(net.null_class=false), which guidance would lead away from, too", (long long)m->recipe->net_classes - 1);
 }
 
 /* ---- metadata --------------------------------------------------------------------------- */
@@ -136,6 +144,8 @@ ebb_status ebb_model_load(ebb_context *ctx, const char *path, ebb_model **out)
 {
     ebb_safetensors st;
     *out = NULL;
+    if (ebb_is_directory(path))
+        return ebb_diffusers_load(ctx, path, out);
     EBB_TRY(ebb_st_read(ctx, path, &st));
     ebb_status status = read_model(ctx, &st, out);
     ebb_st_free(&st);

@@ -22,6 +22,8 @@ struct ebb_model {
 ebb_status ebb_model_create(ebb_context *ctx, const ebb_recipe *recipe, ebb_model **out);
 /* EBB_E_ARGUMENT where it is a classifier, of which there are no samples. */
 ebb_status ebb_model_denoises(ebb_context *ctx, const ebb_model *model);
+/* EBB_E_ARGUMENT where it must be told a class: its table has no row for none. */
+ebb_status ebb_model_classless(ebb_context *ctx, const ebb_model *model);
 /* The recipe in the metadata of a file of ebb. kind: "model" or "checkpoint"; any other is an error. */
 ebb_status ebb_model_recipe(ebb_context *ctx, const ebb_safetensors *st, const char *kind, ebb_recipe **out);
 /* The "ebb.step" of a file. */

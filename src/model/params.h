@@ -46,6 +46,9 @@ void ebb_params_to_file(ebb_context *ctx, const ebb_params *params, float *file,
 #define EBB_PARAM_NAME_MAX 160
 void ebb_params_rows(const ebb_params *params, const char *prefix, const float *file, char *text,
                      ebb_st_tensor *rows);
+/* One of them from a tensor of f32: of the right shape, finite. whose: what makes that shape, in messages. */
+ebb_status ebb_param_read(ebb_context *ctx, const ebb_param_place *p, const ebb_st_tensor *t, const char *path, const char *whose,
+                          float *block);
 /* Every parameter from a file, strictly: present, f32, of the right shape, finite. */
 ebb_status ebb_params_read(ebb_context *ctx, const ebb_params *params, const ebb_safetensors *st,
                            const char *prefix, float *block);

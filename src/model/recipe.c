@@ -190,21 +190,44 @@ ebb_status ebb_recipe_set(ebb_context *ctx, ebb_recipe *recipe, const char *assi
 
 /* ---- recipe -> JSON --------------------------------------------------------------------- */
 
-ebb_status ebb_recipe_text(ebb_context *ctx, const ebb_recipe *recipe, char **json)
+static bool at_default(ebb_context *ctx, const ebb_key *key, const json_t *value)
+{
+    json_t *initial = NULL;
+    bool same = ebb_key_parse(ctx, key, key->initial, &initial) == EBB_OK && json_equal(initial, value);
+    json_decref(initial);
+    return same;
+}
+
+static ebb_status write_text(ebb_context *ctx, const ebb_recipe *recipe, bool whole, char **json)
 {
     json_t *root = json_object();
     bool fine = root != NULL;
     for (int i = 0; fine && i < ebb_keys_count; i++) {
         const ebb_key *key = &ebb_keys[i];
+        json_t *value = ebb_key_json(key, recipe);
+        if (!whole && key->later && at_default(ctx, key, value)) {
+            json_decref(value);
+            continue;
+        }
         if (json_object_get(root, key->section) == NULL)
             fine = json_object_set_new(root, key->section, json_object()) == 0;
         json_t *section = json_object_get(root, key->section);
-        fine = fine && json_object_set_new(section, key->name, ebb_key_json(key, recipe)) == 0;
+        fine = json_object_set_new(section, key->name, value) == 0 && fine;
     }
     ebb_status status = fine ? ebb_json_text(ctx, root, 2, json)
                              : ebb_fail(ctx, EBB_E_MEMORY, "no memory for the text of the recipe");
     json_decref(root);
     return status;
+}
+
+ebb_status ebb_recipe_text(ebb_context *ctx, const ebb_recipe *recipe, char **json)
+{
+    return write_text(ctx, recipe, true, json);
+}
+
+ebb_status ebb_recipe_identity(ebb_context *ctx, const ebb_recipe *recipe, char **json)
+{
+    return write_text(ctx, recipe, false, json);
 }
 
 static json_t *key_row(const ebb_key *key)

@@ -36,6 +36,7 @@ typedef struct ebb_key {
     double min, max;
     const char *choices;                  /* "a|b", or NULL */
     const char *help;
+    bool later;                           /* no part of an identity while at its default */
 } ebb_key;
 extern const ebb_key ebb_keys[];
 extern const int ebb_keys_count;
@@ -55,6 +56,8 @@ ebb_status ebb_recipe_default(ebb_context *ctx, ebb_recipe **out);
 /* From the text of a file or of metadata; directory: where its data may lie, or "". */
 ebb_status ebb_recipe_parse(ebb_context *ctx, const char *text, const char *where, const char *directory,
                             ebb_recipe **out);
+/* The text that names a model kept from before: without the later keys that are at their defaults; ebb_free. */
+ebb_status ebb_recipe_identity(ebb_context *ctx, const ebb_recipe *recipe, char **json);
 ebb_status ebb_recipe_copy(ebb_context *ctx, const ebb_recipe *recipe, ebb_recipe **out);
 
 /* ---- what the other layers take (use.c) ------------------------------------------------- */

@@ -66,6 +66,38 @@ static ebb_status check_shape_of_unet(ebb_context *ctx, const ebb_recipe *r)
     return EBB_OK;
 }
 
+static int levels_of(const ebb_recipe *r)
+{
+    return r->net_widths.count > 0 ? r->net_widths.count : r->net_mult.count;
+}
+
+/* What networks of others have otherwise. */
+static void settle_others(const ebb_recipe *r, ebb_unet_config *c)
+{
+    for (int i = 0; i < r->net_widths.count; i++)
+        c->width[i] = r->net_widths.at[i];
+    if (r->net_widths.count > 0)
+        c->base = c->width[0];
+    c->other_back = r->net_attention_back.count > 0;
+    for (int i = 0; i < r->net_attention_back.count; i++)
+        if (r->net_attention_back.at[i] >= 0)
+            c->attention_back[r->net_attention_back.at[i]] = 1;
+    c->head = (int)r->net_head;
+    c->scale_shift = strcmp(r->net_time_effect, "scale-shift") == 0;
+    c->time_width = (int)r->net_time_width;
+    c->cosine_first = r->net_cosine_first;
+    c->frequency_more = (float)(1 - r->net_frequency_shift);
+    c->centre = r->net_centre;
+    c->pad_after = strcmp(r->net_padding, "after") == 0;
+    c->block_down = strcmp(r->net_downsample, "block") == 0;
+    c->block_up = strcmp(r->net_upsample, "block") == 0;
+    c->middle = strcmp(r->net_middle, "none") == 0    ? EBB_MIDDLE_NONE
+                : strcmp(r->net_middle, "plain") == 0 ? EBB_MIDDLE_PLAIN : EBB_MIDDLE_ATTENTION;
+    c->middle_groups = (int)r->net_middle_groups;
+    c->middle_scale = (float)r->net_middle_scale;
+    c->no_null = !r->net_null_class;
+}
+
 /* The fields of DDPM++ and NCSN++. */
 static void settle_unet(const ebb_recipe *r, ebb_unet_config *c)
 {
@@ -83,20 +115,34 @@ static void settle_unet(const ebb_recipe *r, ebb_unet_config *c)
     c->fourier = is_fourier(r) ? (float)r->net_fourier_scale : 0.0f;
 }
 
+static ebb_status check_attention(ebb_context *ctx, const ebb_recipe *r, const char *key, const ebb_key_INTS *levels)
+{
+    for (int i = 0; i < levels->count; i++)
+        if (levels->at[i] >= levels_of(r))
+            return ebb_fail(ctx, EBB_E_ARGUMENT, "net.%s names level %d, but net.%s has levels 0..%d", key, levels->at[i],
+                            r->net_widths.count > 0 ? "widths" : "mult", levels_of(r) - 1);
+    return EBB_OK;
+}
+
 static ebb_status check_levels(ebb_context *ctx, const ebb_recipe *r)
 {
     if (!is_unet(r) && r->net_dropout > 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "net.dropout=%g is of U-Nets: net.kind=mlp has none", r->net_dropout);
+    if (!is_unet(r) && !r->net_null_class)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.null_class=false is of U-Nets: net.kind=%s always has a row for no class", r->net_kind);
     if (!is_unet(r))
         return EBB_OK;
     EBB_TRY(check_shape_of_unet(ctx, r));
-    if (r->net_mult.count == 0)
+    if (levels_of(r) == 0)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "net.mult is empty: give one number a level, as net.mult=1,2,2");
-    for (int i = 0; i < r->net_attention.count; i++)
-        if (r->net_attention.at[i] >= r->net_mult.count)
-            return ebb_fail(ctx, EBB_E_ARGUMENT,
-                            "net.attention names level %d, but net.mult has levels 0..%d",
-                            r->net_attention.at[i], r->net_mult.count - 1);
+    EBB_TRY(check_attention(ctx, r, "attention", &r->net_attention));
+    EBB_TRY(check_attention(ctx, r, "attention_back", &r->net_attention_back));
+    bool blocks = strcmp(r->net_downsample, "block") == 0 || strcmp(r->net_upsample, "block") == 0;
+    if (strcmp(resample_of(r), "conv") != 0 && blocks)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "net.downsample and net.upsample are of net.resample=conv, not %s: leave them out", resample_of(r));
+    if (!r->net_null_class && r->net_classes > 0 && r->loss_label_drop > 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "loss.label_drop=%g shows pictures without class, but net.null_class=false has no row "
+                        "for that: set one of them otherwise", r->loss_label_drop);
     return EBB_OK;
 }
 
@@ -150,6 +196,8 @@ static ebb_schedule_options schedule_options(const ebb_recipe *r)
     o.sigmoid_end = r->process_sigmoid_end;
     o.sigmoid_tau = r->process_sigmoid_tau;
     o.zero_snr = r->process_zero_snr;
+    o.last_alpha_bar = r->process_last_alpha_bar;
+    o.single = strcmp(r->process_table, "single") == 0;
     return o;
 }
 
@@ -161,7 +209,7 @@ static ebb_status check_schedule(ebb_context *ctx, const ebb_recipe *r)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "process.beta_start=%g is above process.beta_end=%g", o.beta_start, o.beta_end);
     /* What divides by alpha says nothing about the picture where there is noise only. */
     bool blind = strcmp(p, "v") != 0 && strcmp(p, "x0") != 0 && strcmp(p, "flow") != 0;
-    if (strcmp(r->process_kind, "ddpm") == 0 && o.zero_snr && blind)
+    if (strcmp(r->process_kind, "ddpm") == 0 && o.zero_snr && o.last_alpha_bar == 0 && blind)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "process.zero_snr needs process.prediction v, x0 or flow: %s tells nothing of "
                         "the picture where the noise is all", p);
     return EBB_OK;
@@ -205,7 +253,7 @@ static ebb_unet_config unet_config(const ebb_recipe *r)
         .size_h = ebb_recipe_height(r),
         .size_w = ebb_recipe_width(r),
         .base = (int)r->net_base,
-        .levels = r->net_mult.count,
+        .levels = levels_of(r),
         .blocks = (int)r->net_blocks,
         .groups = (int)r->net_groups,
         .eps = (float)r->net_norm_eps,
@@ -216,6 +264,7 @@ static ebb_unet_config unet_config(const ebb_recipe *r)
     for (int i = 0; i < r->net_attention.count; i++)
         unet.attention[r->net_attention.at[i]] = 1;
     settle_unet(r, &unet);
+    settle_others(r, &unet);
     return unet;
 }
 

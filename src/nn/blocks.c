@@ -165,29 +165,28 @@ static bool label_fits(ebb_graph *g, ebb_value label, int classes)
     return ebb_graph_status(g) == EBB_OK;
 }
 
-/* From features of t. */
-static ebb_value condition(ebb_graph *g, ebb_value features, ebb_value label, int classes, int64_t width)
+ebb_value ebb_nn_condition_of(ebb_graph *g, ebb_value features, ebb_value label, int classes, int rows, int64_t width)
 {
+    if (!label_fits(g, label, classes))
+        return EBB_NONE;
     ebb_value e = ebb_silu(g, ebb_nn_linear(g, "time_embedding.linear_1", features, width, 1.0f));
     e = ebb_nn_linear(g, "time_embedding.linear_2", e, width, 1.0f);
     if (classes > 0)
-        e = ebb_add(g, e, ebb_nn_embedding(g, "class_embedding", label, classes + 1, width));
+        e = ebb_add(g, e, ebb_nn_embedding(g, "class_embedding", label, rows, width));
     return ebb_silu(g, e);
 }
 
 ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
                            int64_t width)
 {
-    if (!label_fits(g, label, classes))
-        return EBB_NONE;
-    return condition(g, ebb_nn_time_embedding(g, t, dim, false, 1.0f), label, classes, width);
+    return ebb_nn_condition_of(g, ebb_nn_time_embedding(g, t, dim, false, 1.0f), label, classes, classes + 1, width);
 }
 
-ebb_value ebb_nn_fourier_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim, float scale,
+ebb_value ebb_nn_fourier_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int rows, int64_t dim, float scale,
                                    int64_t width)
 {
     if (!label_fits(g, label, classes))
         return EBB_NONE;
     ebb_value frequency = ebb_param_fixed(g, "time_proj.weight", EBB_SHAPE(dim), EBB_INIT_NORMAL, scale, EBB_LAYOUT_PLAIN);
-    return condition(g, ebb_nn_fourier_embedding(g, t, frequency), label, classes, width);
+    return ebb_nn_condition_of(g, ebb_nn_fourier_embedding(g, t, frequency), label, classes, rows, width);
 }

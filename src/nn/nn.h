@@ -41,8 +41,10 @@ ebb_value ebb_nn_fourier_embedding(ebb_graph *g, ebb_value t, ebb_value frequenc
  * having dim numbers. With classes the table has one more row, the last: "no class". */
 ebb_value ebb_nn_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim,
                            int64_t width);
+/* The same of any features (N,K) of t; rows of the table: classes, and one more where there is "no class". */
+ebb_value ebb_nn_condition_of(ebb_graph *g, ebb_value features, ebb_value label, int classes, int rows, int64_t width);
 /* The same from 2 dim Fourier features of t, whose frequencies time_proj.weight (dim) are fixed, drawn from N(0, scale^2). */
-ebb_value ebb_nn_fourier_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int64_t dim, float scale,
+ebb_value ebb_nn_fourier_condition(ebb_graph *g, ebb_value t, ebb_value label, int classes, int rows, int64_t dim, float scale,
                                    int64_t width);
 /* 0, 1, ..., n-1 as (n). */
 ebb_value ebb_nn_count(ebb_graph *g, int64_t n);
@@ -68,6 +70,8 @@ typedef enum ebb_resample { EBB_RESAMPLE_CONV, EBB_RESAMPLE_MEAN, EBB_RESAMPLE_F
  * strided convolutions that starts from it and takes up each level's result. What each level going up says: nothing; a
  * picture, which are doubled and summed; or a link of a chain of doubling convolutions that takes up each level's result. */
 typedef enum ebb_pyramid { EBB_PYRAMID_NONE, EBB_PYRAMID_SKIP, EBB_PYRAMID_RESIDUAL } ebb_pyramid;
+/* Between the ways down and up: residual, attention, residual; without the attention; nothing. */
+typedef enum ebb_middle { EBB_MIDDLE_ATTENTION, EBB_MIDDLE_PLAIN, EBB_MIDDLE_NONE } ebb_middle;
 typedef struct ebb_unet_config {
     int channels;                          /* of the picture, in and out */
     int outputs;                           /* channels out; 0: as many as in */
@@ -91,6 +95,22 @@ typedef struct ebb_unet_config {
     ebb_value dropout_key;                 /* dropout > 0: (N,4), of ebb_dropout_mask */
     float fourier;                         /* > 0: t comes as the log of a noise level, and its features are Fourier's of
                                               that scale; 0: positions */
+    /* ---- what networks of others have otherwise */
+    int width[EBB_UNET_LEVELS_MAX];        /* of level i; 0: base * mult[i] */
+    bool other_back;                       /* levels with attention going up are those of attention_back */
+    uint8_t attention_back[EBB_UNET_LEVELS_MAX];
+    int head;                              /* channels of a head of attention; 0: one head */
+    bool scale_shift;                      /* t scales and shifts the second norm of a block */
+    int time_width;                        /* of what blocks are told of t; 0: 4 base */
+    bool cosine_first;                     /* of positions */
+    float frequency_more;                  /* 1 - the shift of ebb_nn_time_embedding */
+    bool centre;                           /* it sees 2x - 1 */
+    bool pad_after;                        /* convolutions that halve have their zeros right and below */
+    bool block_down, block_up;             /* conv: levels with attention halve, or double, by means within a residual block */
+    ebb_middle middle;
+    int middle_groups;                     /* of the middle's attention; 0: as elsewhere; -1: it has no norm */
+    float middle_scale;                    /* sums of the middle are divided by this; 0: as elsewhere */
+    bool no_null;                          /* the class table has no row for "no class" */
 } ebb_unet_config;
 /* x (N,H,W,channels), t (N) f32 timesteps, label (N) i32 in [0, classes] (classes = none) or EBB_NONE
  * -> (N,H,W,outputs). A size that cannot be halved levels-1 times is EBB_E_SHAPE: which level, what fits. */

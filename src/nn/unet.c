@@ -1,7 +1,7 @@
 /* unet.c: the U-Net of Ho, Jain & Abbeel 2020 (DDPM, app. B), as diffusers' UNet2DModel lays it out, and its successors
  * DDPM++ and NCSN++ (Song et al. 2021, app. H; score_sde's ncsnpp.py).
  *
- *   temb = silu(L2 silu(L1 features(t)) + class)                                 (N, 4 base)
+ *   temb = silu(L2 silu(L1 features(t)) + class)                                 (N, 4 base or as told)
  *   x -> conv_in -> down: level by level, `blocks` residual blocks, then a stride-2 convolution or a residual block that
  *        halves, then what the pyramid says
  *     -> middle: residual, attention, residual
@@ -33,11 +33,6 @@ static ebb_value skip_pop(ebb_unet *u)
     return u->held > 0 ? u->skip[--u->held] : EBB_NONE;
 }
 
-static int64_t width(const ebb_unet *u, int level)
-{
-    return (int64_t)u->c->base * u->c->mult[level];
-}
-
 static ebb_value residual(ebb_unet *u, int number, ebb_value x, int64_t out)
 {
     size_t scope = ebb_scope_push(u->g, "resnets.%d.", number);
@@ -49,20 +44,36 @@ static ebb_value residual(ebb_unet *u, int number, ebb_value x, int64_t out)
 static ebb_value attention(ebb_unet *u, int number, ebb_value x)
 {
     size_t scope = ebb_scope_push(u->g, "attentions.%d.", number);
-    x = ebb_unet_attention(u, x);
+    x = ebb_unet_attention(u, x, !u->within || u->c->middle_groups >= 0);
     ebb_scope_pop(u->g, scope);
     return x;
+}
+
+static bool attends(const ebb_unet *u, int level, bool back)
+{
+    return back && u->c->other_back ? u->c->attention_back[level] : u->c->attention[level];
+}
+
+/* A strided convolution to half the size. */
+static ebb_value halving(const ebb_unet *u, ebb_value x, int64_t out)
+{
+    ebb_shape s = ebb_graph_shape(u->g, x);
+    if (!u->c->pad_after)
+        return ebb_nn_conv(u->g, "downsamplers.0.conv", x, out, 3, 2, 1.0f);
+    return ebb_nn_conv_to(u->g, "downsamplers.0.conv", x, out, 3, 2, 0, s.dim[1] / 2, s.dim[2] / 2, 1.0f);
 }
 
 /* Half or double the size at the same width. */
 static ebb_value resize(ebb_unet *u, int level, ebb_resize size, ebb_value x)
 {
-    bool down = size == EBB_SIZE_DOWN;
-    if (u->c->resample == EBB_RESAMPLE_CONV)
-        return down ? ebb_nn_conv(u->g, "downsamplers.0.conv", x, width(u, level), 3, 2, 1.0f)
-                    : ebb_nn_conv(u->g, "upsamplers.0.conv", ebb_up2(u->g, x), width(u, level), 3, 1, 1.0f);
-    size_t scope = ebb_scope_push(u->g, down ? "resnet_down." : "resnet_up.");
-    x = ebb_unet_residual(u, x, width(u, level), size);
+    bool down = size == EBB_SIZE_DOWN, conv = u->c->resample == EBB_RESAMPLE_CONV;
+    bool block = !conv || ((down ? u->c->block_down : u->c->block_up) && attends(u, level, !down));
+    if (!block)
+        return down ? halving(u, x, ebb_unet_width(u->c, level))
+                    : ebb_nn_conv(u->g, "upsamplers.0.conv", ebb_up2(u->g, x), ebb_unet_width(u->c, level), 3, 1, 1.0f);
+    size_t scope = conv ? ebb_scope_push(u->g, down ? "downsamplers.0." : "upsamplers.0.")
+                        : ebb_scope_push(u->g, down ? "resnet_down." : "resnet_up.");
+    x = ebb_unet_residual(u, x, ebb_unet_width(u->c, level), size);
     ebb_scope_pop(u->g, scope);
     return x;
 }
@@ -73,8 +84,8 @@ static ebb_value way_down(ebb_unet *u, ebb_value x)
     for (int level = 0; level < u->c->levels; level++) {
         size_t scope = ebb_scope_push(u->g, "down_blocks.%d.", level);
         for (int i = 0; i < u->c->blocks; i++) {
-            x = residual(u, i, x, width(u, level));
-            x = u->c->attention[level] ? attention(u, i, x) : x;
+            x = residual(u, i, x, ebb_unet_width(u->c, level));
+            x = attends(u, level, false) ? attention(u, i, x) : x;
             skip_push(u, x);
         }
         if (level + 1 < u->c->levels) {
@@ -88,11 +99,15 @@ static ebb_value way_down(ebb_unet *u, ebb_value x)
 
 static ebb_value middle(ebb_unet *u, ebb_value x)
 {
-    int64_t deepest = width(u, u->c->levels - 1);
+    int64_t deepest = ebb_unet_width(u->c, u->c->levels - 1);
+    if (u->c->middle == EBB_MIDDLE_NONE)
+        return x;
     size_t scope = ebb_scope_push(u->g, "mid_block.");
+    u->within = true;
     x = residual(u, 0, x, deepest);
-    x = attention(u, 0, x);
+    x = u->c->middle == EBB_MIDDLE_ATTENTION ? attention(u, 0, x) : x;
     x = residual(u, 1, x, deepest);
+    u->within = false;
     ebb_scope_pop(u->g, scope);
     return x;
 }
@@ -102,9 +117,9 @@ static ebb_value way_up(ebb_unet *u, ebb_value x)
     for (int level = u->c->levels - 1; level >= 0; level--) {
         size_t scope = ebb_scope_push(u->g, "up_blocks.%d.", u->c->levels - 1 - level);
         for (int i = 0; i <= u->c->blocks; i++) {
-            bool attends = u->c->attention[level] && (!u->c->attention_once || i == u->c->blocks);
-            x = residual(u, i, ebb_concat(u->g, x, skip_pop(u), 3), width(u, level));
-            x = attends ? attention(u, u->c->attention_once ? 0 : i, x) : x;
+            bool looks = attends(u, level, true) && (!u->c->attention_once || i == u->c->blocks);
+            x = residual(u, i, ebb_concat(u->g, x, skip_pop(u), 3), ebb_unet_width(u->c, level));
+            x = looks ? attention(u, u->c->attention_once ? 0 : i, x) : x;
         }
         x = ebb_unet_say(u, level, x);
         if (level > 0)
@@ -151,12 +166,24 @@ static void check_config(ebb_graph *g, const ebb_unet_config *c)
         ebb_graph_fail(g, EBB_E_ARGUMENT, "U-Net: %d classes; 0 means none", c->classes);
     else
         check_size(g, c);
-    for (int level = 0; level < c->levels && ebb_graph_status(g) == EBB_OK; level++)
-        if (c->mult[level] < 1 || (int64_t)c->base * c->mult[level] % ebb_unet_groups(c, (int64_t)c->base * c->mult[level]) != 0)
+    for (int level = 0; level < c->levels && ebb_graph_status(g) == EBB_OK; level++) {
+        int64_t width = ebb_unet_width(c, level);
+        int groups = ebb_unet_groups(c, width);
+        if (width < 1 || groups < 1 || width % groups != 0)
             ebb_graph_fail(g, EBB_E_SHAPE,
-                           "U-Net: level %d is %d x %d channels wide, which group norm cannot split "
+                           "U-Net: level %d is %lld channels wide, which group norm cannot split "
                            "into %d groups; choose fewer groups or widths that are multiples of them",
-                           level, c->base, c->mult[level], ebb_unet_groups(c, (int64_t)c->base * c->mult[level]));
+                           level, (long long)width, groups);
+    }
+}
+
+static ebb_value condition(ebb_graph *g, const ebb_unet_config *c, ebb_value t, ebb_value label)
+{
+    int rows = c->classes + !c->no_null, width = c->time_width > 0 ? c->time_width : 4 * c->base;
+    if (c->fourier > 0)
+        return ebb_nn_fourier_condition(g, t, label, c->classes, rows, c->base, c->fourier, width);
+    ebb_value features = ebb_nn_time_embedding(g, t, c->base, c->cosine_first, 1.0f - c->frequency_more);
+    return ebb_nn_condition_of(g, features, label, c->classes, rows, width);
 }
 
 ebb_value ebb_unet_encode(ebb_unet *u, ebb_value x, ebb_value t, ebb_value label)
@@ -173,8 +200,9 @@ ebb_value ebb_unet_encode(ebb_unet *u, ebb_value x, ebb_value t, ebb_value label
                        c->size_h, c->size_w, c->channels);
     if (ebb_graph_status(g) != EBB_OK)
         return EBB_NONE;
-    u->temb = c->fourier > 0 ? ebb_nn_fourier_condition(g, t, label, c->classes, c->base, c->fourier, 4 * c->base)
-                             : ebb_nn_condition(g, t, label, c->classes, c->base, 4 * c->base);
+    u->temb = condition(g, c, t, label);
+    x = c->centre ? ebb_affine(g, x, 2, -1) : x;
+    u->picture = x;
     x = ebb_nn_conv(g, "conv_in", x, c->base, 3, 1, 1.0f);
     return middle(u, way_down(u, x));
 }

@@ -163,7 +163,8 @@ static ebb_status walk(worker_state *w, ebb_context *words)
     const ebb_latent_job *j = &w->job->j;
     ebb_field field = ebb_field_guided(&w->guided);
     ebb_walk walk = {.sampler = j->sampler, .process = &j->model->process, .grid = &j->grid, .field = &field, .set = j->set,
-                     .n = j->way.shard, .count = j->numbers, .clip = j->model->net.kind == EBB_NET_UNET, .x = w->x, .work = w->work,
+                     .n = j->way.shard, .count = j->numbers, .x = w->x, .work = w->work,
+                     .clip = j->model->net.kind == EBB_NET_UNET ? j->model->recipe->sample_clip : 0,
                      .normal = no_noise, .uniform = no_noise, .random = w, .evaluated = walked, .user = w};
     w->evaluations = 0;
     int stopped = j->sampler->run(&walk);

@@ -23,6 +23,8 @@ static ebb_status check_labels(ebb_context *ctx, const ebb_latent_job *j)
         if (label == EBB_LABEL_NONE && j->o.guidance != 0)
             return ebb_fail(ctx, EBB_E_ARGUMENT, "codes: guidance %g needs a class to guide to: choose a class%s", j->o.guidance,
                             classes > 0 ? "" : " (this model has none)");
+        if (label == EBB_LABEL_NONE || j->o.guidance != 0)
+            EBB_TRY(ebb_model_classless(ctx, j->model));
         if (label == EBB_LABEL_NONE)
             continue;
         if (classes == 0)

@@ -90,7 +90,7 @@ static ebb_status open_data(ebb_context *ctx, ebb_nll_job *j)
     EBB_TRY(ebb_data_open(ctx, j->model, &choice, &j->data, j->path));
     j->labelled = choice.classes && j->model->recipe->net_classes > 0;
     o->n = choice.n;
-    return EBB_OK;
+    return j->labelled ? EBB_OK : ebb_model_classless(ctx, j->model);
 }
 
 ebb_status ebb_nll_settle(ebb_context *ctx, ebb_nll_job *j, const ebb_nll_options *options)

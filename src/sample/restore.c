@@ -232,7 +232,7 @@ static void run_shard(void *arg, int64_t shard, int worker)
     ebb_field field = ebb_field_guided(&w->guided);
     ebb_restore_walk walk = {.method = r->method, .set = r->set, .op = &r->op, .y = w->y, .sigma = r->o.sigma,
                         .walk = {.process = &r->model->process, .grid = &r->grid, .field = &field, .n = r->way.shard,
-                                 .count = r->numbers, .clip = true, .x = w->x, .work = w->work, .normal = step_normal, .random = w,
+                                 .count = r->numbers, .clip = 1, .x = w->x, .work = w->work, .normal = step_normal, .random = w,
                                  .evaluated = report, .user = w}};
     draw_normal(w, EBB_STREAM_SAMPLE_START, 0, ebb_process_prior_std(&r->model->process), w->x);
     if (ebb_restore_run(&walk) != 0)

@@ -38,6 +38,8 @@ static ebb_status check_numbers(ebb_restoring *r)
     if (o->guidance != 0 && o->label == EBB_LABEL_NONE)
         return ebb_fail(r->ctx, EBB_E_ARGUMENT, "guidance %g needs a class to guide to: choose a class%s", o->guidance,
                         classes > 0 ? "" : " (this model has none)");
+    if (o->guidance != 0 || o->label == EBB_LABEL_NONE)
+        EBB_TRY(ebb_model_classless(r->ctx, r->model));
     return ebb_guided_check(r->ctx, o->guidance, o->guidance_low, o->guidance_high);
 }
 

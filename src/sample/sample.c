@@ -231,7 +231,7 @@ static void run_shard(void *arg, int64_t shard, int worker)
         .set = s->j.set,
         .n = s->way.shard,
         .count = s->numbers,
-        .clip = s->j.model->net.kind == EBB_NET_UNET,
+        .clip = s->j.model->net.kind == EBB_NET_UNET ? s->j.model->recipe->sample_clip : 0,
         .x = w->x,
         .work = w->work,
         .normal = step_normal,
@@ -240,7 +240,8 @@ static void run_shard(void *arg, int64_t shard, int worker)
         .evaluated = report,
         .user = w,
     };
-    draw_normal(w, EBB_STREAM_SAMPLE_START, 0, ebb_process_prior_std(&s->j.model->process), w->x);
+    double start = s->j.grid.start > 0 ? s->j.grid.start : ebb_process_prior_std(&s->j.model->process);
+    draw_normal(w, EBB_STREAM_SAMPLE_START, 0, start, w->x);
     if (s->j.sampler->run(&walk) == 0)
         for (int64_t d = 0; d < n * s->numbers; d++)
             s->pixels[first * s->numbers + d] = (float)w->x[d];

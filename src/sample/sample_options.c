@@ -75,7 +75,7 @@ static ebb_status check_label(ebb_sample_job *j)
     for (int64_t i = 0; o->labels != NULL && i < o->n; i++)
         if (o->labels[i] < 0 || o->labels[i] >= j->classes)
             return ebb_fail(j->ctx, EBB_E_ARGUMENT, "class %d of picture %lld is outside 0..%d", o->labels[i], (long long)i, j->classes - 1);
-    return EBB_OK;
+    return o->label == EBB_LABEL_NONE ? ebb_model_classless(j->ctx, j->model) : EBB_OK;
 }
 
 static ebb_status check_guidance(ebb_sample_job *j)
@@ -87,7 +87,7 @@ static ebb_status check_guidance(ebb_sample_job *j)
     if (o->guidance != 0 && o->guide == NULL && (o->label == EBB_LABEL_NONE || j->model->recipe->net_classes == 0))
         return ebb_fail(j->ctx, EBB_E_ARGUMENT, "guidance %g needs a class to guide to, or a weaker model to lead away from: "
                         "choose a class%s", o->guidance, j->classes > 0 ? "" : " (this model has none)");
-    return EBB_OK;
+    return o->guidance != 0 && o->guide == NULL ? ebb_model_classless(j->ctx, j->model) : EBB_OK;
 }
 
 /* Another network that looks at the same x_t. */
@@ -189,6 +189,9 @@ ebb_status ebb_sample_settle(ebb_sample_job *j, const ebb_sample_options *option
     memcpy(&j->o, options, options->size < sizeof j->o ? options->size : sizeof j->o);
     int asked = j->o.steps;
     EBB_TRY(check_kinds(j));
+    if (j->o.sampler == NULL && j->model->recipe->sample_refused[0] != 0)
+        return ebb_fail(j->ctx, EBB_E_UNSUPPORTED, "the model's own sampler asks for what ebb has not (%s): choose a sampler, as ddim or "
+                        "dpmpp-2m", j->model->recipe->sample_refused);
     j->classes = (int)j->model->recipe->net_classes;
     if (j->classes == 0 && j->o.classifier != NULL)
         j->classes = j->o.classifier->net.logits;

@@ -168,7 +168,7 @@ static ebb_status walk_digits(ebb_trial *x, ebb_model *model, const ebb_field *f
     for (int w = 0; w < walks && status == EBB_OK; w++) {
         f->first = w * EBB_FIELD_ROWS;
         ebb_walk walk = {.sampler = sampler, .process = &model->process, .grid = grid, .field = field, .set = ebb_settings_default(),
-                         .n = EBB_FIELD_ROWS, .count = f->numbers, .clip = true, .x = room, .work = room + count, .step = on_step,
+                         .n = EBB_FIELD_ROWS, .count = f->numbers, .clip = 1, .x = room, .work = room + count, .step = on_step,
                          .user = f};
         for (int i = 0; i < EBB_FIELD_ROWS; i++) {
             ebb_rng_at rng = {.seed = SEED, .stream = EBB_STREAM_SAMPLE_START, .sample = (uint32_t)(f->first + i)};

@@ -2,7 +2,7 @@
  */
 #include <string.h>
 
-#include "model/model.h"
+#include "model/diffusers.h"
 #include "model/report.h"
 
 /* ---- machine ---------------------------------------------------------------------------- */
@@ -130,6 +130,35 @@ static ebb_status folder_info(ebb_context *ctx, const char *path, char **json)
     return status;
 }
 
+/* Of a pipeline of diffusers: what it says, and what ebb makes of that. */
+static ebb_status pipeline_info(ebb_context *ctx, const char *path, char **json)
+{
+    ebb_diffusers d;
+    ebb_model *model = NULL;
+    json_t *info = NULL;
+    ebb_status status = ebb_diffusers_read(ctx, path, &d);
+    if (status == EBB_OK)
+        status = ebb_diffusers_model(&d, &model);
+    if (status == EBB_OK) {
+        const ebb_recipe *r = d.recipe;
+        info = json_pack("{s:s, s:s, s:s*, s:s, s:i, s:i, s:I, s:i, s:i, s:i, s:I, s:s, s:s, s:I}", "kind", "diffusers", "path", path,
+                         "pipeline", d.pipeline[0] != 0 ? d.pipeline : NULL, "scheduler", d.scheduler_class, "height",
+                         ebb_recipe_height(r), "width", ebb_recipe_width(r), "channels", (json_int_t)r->data_channels, "classes",
+                         (int)r->net_classes, "files", d.shards, "tensors", model->params.count, "parameters",
+                         (json_int_t)model->params.numbers, "sampler", r->sample_sampler, "grid", r->sample_grid, "steps",
+                         (json_int_t)r->sample_steps);
+        if (r->sample_refused[0] != 0)
+            json_object_set_new(info, "refused", json_string(r->sample_refused));
+        json_object_set(info, "notes", d.notes);
+        json_object_set(info, "passed_over", d.passed_over);
+        json_object_set(info, "unet_config", d.net);
+        json_object_set(info, "scheduler_config", d.scheduler);
+    }
+    ebb_model_free(model);
+    ebb_diffusers_free(&d);
+    return status == EBB_OK ? ebb_report_text(ctx, info, json) : status;
+}
+
 static json_t *tensors_json(const ebb_safetensors *st, int64_t *numbers)
 {
     json_t *list = json_array();
@@ -200,6 +229,8 @@ ebb_status ebb_info(ebb_context *ctx, const char *what, char **json)
     *json = NULL;
     if (strcmp(what, "cpu") == 0)
         return cpu_info(ctx, json);
+    if (ebb_diffusers_is(what))
+        return pipeline_info(ctx, what, json);
     if (ebb_is_directory(what))
         return folder_info(ctx, what, json);
     EBB_TRY(ebb_file_peek(ctx, what, head, sizeof head, &got));
@@ -210,6 +241,6 @@ ebb_status ebb_info(ebb_context *ctx, const char *what, char **json)
         return safetensors_info(ctx, what, json);
     return ebb_fail(ctx, EBB_E_FORMAT,
                     "%s is none of the files that ebb knows: safetensors (model, checkpoint), npy, PNG, "
-                    "IDX or gzip of IDX, or a folder of PNG files",
+                    "IDX or gzip of IDX, a folder of PNG files, or a pipeline of diffusers",
                     what);
 }

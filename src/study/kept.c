@@ -10,7 +10,7 @@
 ebb_status ebb_kept_key(ebb_context *ctx, const ebb_recipe *recipe, uint64_t from, uint64_t *key)
 {
     char *text;
-    EBB_TRY(ebb_recipe_text(ctx, recipe, &text));
+    EBB_TRY(ebb_recipe_identity(ctx, recipe, &text));
     *key = ebb_hash(from, text, strlen(text));
     ebb_text_free(text);
     return EBB_OK;

@@ -98,7 +98,7 @@ static void fill_inputs(const evaluation *e, int worker)
     for (int64_t i = 0; i < e->way.shard; i++) {
         t[i] = (float)ebb_rng_below(&at, (uint32_t)i, (uint32_t)r->process_steps);
         if (label != NULL)
-            label[i] = (int32_t)(i % (r->net_classes + 1));
+            label[i] = (int32_t)(i % (r->net_classes + r->net_null_class));
     }
 }
 

@@ -59,6 +59,28 @@ static bool run(refs *r, const char *file, void (*check)(refs *r))
     return true;
 }
 
+/* A row of folders "NAME*" + "/file" once for each folder. */
+static bool run_each(refs *r, const char *file, void (*check)(refs *r))
+{
+    size_t stem = strcspn(file, "*");
+    char **names, path[512];
+    int32_t count;
+    bool fine = true;
+    if (file[stem] == 0)
+        return run(r, file, check);
+    if (ebb_directory_list(r->ctx, r->directory, &names, &count) != EBB_OK)
+        return false;
+    for (int32_t i = 0; fine && i < count; i++) {
+        size_t length = strlen(names[i]);
+        if (strncmp(names[i], file, stem) != 0 || names[i][length - 1] != '/')
+            continue;
+        snprintf(path, sizeof path, "%.*s%s", (int)length - 1, names[i], file + stem + 1);
+        fine = run(r, path, check);
+    }
+    ebb_free(names);
+    return fine;
+}
+
 /* Files and folders that no row of sections.def names. */
 static void find_strangers(refs *r)
 {
@@ -92,7 +114,7 @@ int main(int argc, char **argv)
     if (ebb_context_create(NULL, &r.ctx) != EBB_OK)
         return 2;
     for (int s = 0; s < SECTIONS; s++)
-        if (sections[s].check != NULL && !run(&r, sections[s].file, sections[s].check))
+        if (sections[s].check != NULL && !run_each(&r, sections[s].file, sections[s].check))
             return 2;
     find_strangers(&r);
     for (int s = 0; s < SECTIONS; s++)
