@@ -144,6 +144,38 @@ EBB_API void ebb_model_free(ebb_model *model);
 typedef struct ebb_model_shape { size_t size; int height, width, channels, classes; int64_t parameters; } ebb_model_shape;
 EBB_API ebb_status ebb_model_describe(ebb_model *model, ebb_model_shape *out);
 
+/* A model at `from` as a pipeline of diffusers in the new folder `to` (model_index.json, unet/, scheduler/), or such a folder
+ * `from` as a model `to` (.safetensors). Weights keep their bits. JSON: {from, to, kind, tensors, parameters, notes (what is
+ * written otherwise than the model has it)}. EBB_E_UNSUPPORTED: what UNet2DModel and its schedulers have no word for, by the
+ * key of the recipe. */
+EBB_API ebb_status ebb_convert(ebb_context *ctx, const char *from, const char *to, char **json);
+
+typedef struct ebb_compare_options {
+    size_t size;
+    double tolerance;            /* largest difference allowed, in units of a tensor's largest number where that is above 1; 0: the
+                                    reference's own, or 2e-4 */
+    const char *precision;       /* of activations: "f32", "bf16"; NULL: f32 */
+    int fast;                    /* 1: convolutions by Winograd's method, as sampling has them; 0: exact sums */
+} ebb_compare_options;
+/* Holds a model against what another program computed with its weights. reference: JSON {input (N,C,H,W), timesteps (N),
+ * class_labels (N), output, activations: {module: ...}}, a safetensors or npz file of those names, or a folder of NAME.npy; modules by
+ * diffusers' names. options may be NULL. JSON: {reference, tolerance, precision, convolutions, compared, deviating, first (the
+ * first module in the order of computation that deviates, or null), not_compared, tensors: [{name, numbers, largest_error,
+ * relative_error (of norms), at, deviates, ulp: {floats between the two: how many}}]}; deviations are no failure of this function.
+ * EBB_E_SHAPE: tensors of other shapes. */
+EBB_API ebb_status ebb_compare(ebb_context *ctx, ebb_model *model, const char *reference, const ebb_compare_options *options, char **json);
+
+typedef struct ebb_dump_options {
+    size_t size;
+    int64_t n;                   /* pictures, of noise, at timesteps spread evenly; 0: 2 */
+    uint64_t seed;
+    const char *inputs;          /* a reference whose inputs are taken instead; NULL: none */
+    int fast;                    /* as above */
+} ebb_dump_options;
+/* Writes inputs, the output and each module's result as a safetensors file that ebb_compare reads. options may be NULL. JSON:
+ * {file, tensors, modules}. */
+EBB_API ebb_status ebb_dump(ebb_context *ctx, ebb_model *model, const ebb_dump_options *options, const char *path, char **json);
+
 typedef struct ebb_sample_options {
     size_t size;
     int64_t n;                   /* pictures */

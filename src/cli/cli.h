@@ -26,7 +26,8 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_train, cli_sample, cli_info, cli_plan, cli_speed, cli_check, cli_recipes, cli_ema, cli_nll, cli_toy,
-    cli_experiment, cli_restore, cli_latent, cli_classify, cli_bench, cli_eval;
+    cli_experiment, cli_restore, cli_latent, cli_classify, cli_bench, cli_eval, cli_convert, cli_compare,
+    cli_dump;
 
 /* ---- line.c: options and arguments ------------------------------------------------------------ */
 /* Options that every command has; members are set by cli_run. */

@@ -12,7 +12,8 @@
 
 static const cli_command *const commands[] = {&cli_train, &cli_sample, &cli_nll, &cli_restore, &cli_latent, &cli_toy, &cli_info, &cli_plan,
                                               &cli_speed, &cli_check, &cli_recipes, &cli_ema, &cli_experiment, &cli_classify, &cli_bench,
-                                              &cli_eval, NULL};
+                                              &cli_eval,
+                                              &cli_convert, &cli_compare, &cli_dump, NULL};
 
 static void print_overview(FILE *out)
 {

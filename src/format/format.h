@@ -58,6 +58,11 @@ typedef struct ebb_npy {
     int rank; int64_t dim[8];
 } ebb_npy;
 ebb_status ebb_npy_read(ebb_context *ctx, const char *path, ebb_npy *out);
+/* The same of `size` bytes in a block of ebb_alloc, which *out takes over, or which is freed on failure. */
+ebb_status ebb_npy_parse(ebb_context *ctx, const char *path, void *memory, size_t size, ebb_npy *out);
+/* NumPy's archives of them, npz (npz.c): each member in turn, by the name without ".npy"; other than EBB_OK stops. */
+typedef ebb_status (*ebb_npz_member)(void *user, ebb_context *ctx, const char *path, const char *name, const ebb_npy *npy);
+ebb_status ebb_npz_read(ebb_context *ctx, const char *path, ebb_npz_member take, void *user);
 void ebb_npy_free(ebb_npy *npy);
 /* Writing: the public ebb_npy_write. */
 

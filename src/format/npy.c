@@ -206,8 +206,15 @@ static ebb_status read_array(cursor *c, size_t size, ebb_npy *npy)
 ebb_status ebb_npy_read(ebb_context *ctx, const char *path, ebb_npy *out)
 {
     size_t size;
+    void *memory;
     *out = (ebb_npy){ 0 };
-    EBB_TRY(ebb_file_read(ctx, path, FILE_LIMIT, &out->memory, &size));
+    EBB_TRY(ebb_file_read(ctx, path, FILE_LIMIT, &memory, &size));
+    return ebb_npy_parse(ctx, path, memory, size, out);
+}
+
+ebb_status ebb_npy_parse(ebb_context *ctx, const char *path, void *memory, size_t size, ebb_npy *out)
+{
+    *out = (ebb_npy){ .memory = memory };
     cursor c = { .ctx = ctx, .path = path, .text = out->memory };
     ebb_status status = read_array(&c, size, out);
     if (status != EBB_OK)

@@ -50,6 +50,9 @@ void ebb_graph_free(ebb_graph *g)
         return;
     for (int32_t i = 0; i < g->count; i++)
         ebb_free((void *)g->node[i].name);
+    for (int32_t i = 0; i < g->marks; i++)
+        ebb_free(g->mark[i].name);
+    ebb_free(g->mark);
     ebb_free(g->node);
     ebb_free(g->params);
     ebb_free(g->inputs);
@@ -196,6 +199,25 @@ static ebb_value add_named(ebb_graph *g, ebb_node node, const char *prefix, cons
     else
         (*list)[(*count)++] = v;
     return v;
+}
+
+void ebb_mark_value(ebb_graph *g, const char *name, ebb_value v)
+{
+    char full[256];
+    if (!g->marking || v == EBB_NONE || g->status != EBB_OK)
+        return;
+    int length = snprintf(full, sizeof full, "%s%s", g->scope, name);
+    if (*name == 0 && length > 0)
+        full[length - 1] = 0;        /* the scope's dot */
+    void *grown = g->mark;
+    ebb_status status = ebb_grow(g->ctx, &grown, &g->marks_capacity, g->marks + 1, sizeof *g->mark);
+    g->mark = grown;
+    if (status == EBB_OK)
+        status = ebb_strdup(g->ctx, &g->mark[g->marks].name, full);
+    if (status == EBB_OK)
+        g->mark[g->marks++].value = v;
+    else
+        ebb_graph_fail(g, status, "no memory for the name of a value");
 }
 
 ebb_value ebb_input(ebb_graph *g, const char *name, ebb_dtype type, ebb_shape shape)

@@ -83,6 +83,8 @@ typedef struct ebb_graph {
     ebb_value *params;  int32_t nparams, params_capacity;   /* in order of creation */
     ebb_value *inputs;  int32_t ninputs, inputs_capacity;
     char scope[128];             /* prefix of parameter names, "down_blocks.0." */
+    bool marking;                /* ebb_mark_value keeps what it is told */
+    struct ebb_mark { char *name; ebb_value value; } *mark; int32_t marks, marks_capacity;
 } ebb_graph;
 
 ebb_status ebb_graph_create(ebb_context *ctx, ebb_graph **out);
@@ -99,6 +101,10 @@ ebb_shape ebb_graph_shape(const ebb_graph *g, ebb_value v);
 /* Parameter names are scope + name. Push returns the old length for pop. */
 size_t ebb_scope_push(ebb_graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ebb_scope_pop(ebb_graph *g, size_t length);
+
+/* v is the result of the module scope + name, or with name "" of the scope itself: kept in `mark` for those who look, where the
+ * graph is marking. */
+void ebb_mark_value(ebb_graph *g, const char *name, ebb_value v);
 
 #define EBB_SHAPE(...)                                                        \
     ebb_shape_from((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \

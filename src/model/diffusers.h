@@ -38,6 +38,8 @@ ebb_status ebb_diffusers_load(ebb_context *ctx, const char *folder, ebb_model **
 /* diffusers_files.c: the files of the folder, nested or flat; weights whole or in shards. */
 ebb_status ebb_diffusers_open(ebb_diffusers *d);
 /* diffusers_weights.c: every parameter from the shards, by today's or yesterday's name. */
+/* The old name of a parameter of attention; false: it has none. */
+bool ebb_diffusers_old_name(const char *name, char old[EBB_PARAM_NAME_MAX]);
 bool ebb_diffusers_has_old_names(const ebb_diffusers *d);
 ebb_status ebb_diffusers_weights(const ebb_diffusers *d, const ebb_params *params, float *block);
 /* diffusers_net.c: section net of the recipe, and what of data the network says. */

@@ -264,6 +264,9 @@ static ebb_status read_classes(const net_job *j)
     EBB_TRY(whole_or_null(j, "num_class_embeds", &classes));
     if (classes == 0)
         return EBB_OK;
+    /* Of a model that ebb wrote the last row is "no class". */
+    if (classes > 1 && json_is_true(json_object_get(j->c, "_ebb_null_class")))
+        return ebb_diffusers_set(j->d, "net.classes", "%lld", (long long)classes - 1);
     EBB_TRY(ebb_diffusers_set(j->d, "net.classes", "%lld", (long long)classes));
     EBB_TRY(ebb_diffusers_set(j->d, "loss.label_drop", "0"));
     return ebb_diffusers_set(j->d, "net.null_class", "false");

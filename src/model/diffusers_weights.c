@@ -25,17 +25,21 @@ static const ebb_st_tensor *find(const ebb_diffusers *d, const char *name, const
     return NULL;
 }
 
-/* By its old name: only the part that changed is put back. */
+bool ebb_diffusers_old_name(const char *name, char old[EBB_PARAM_NAME_MAX])
+{
+    for (int i = 0; i < NAMES; i++) {
+        const char *at = strstr(name, names[i].now);
+        if (at != NULL && snprintf(old, EBB_PARAM_NAME_MAX, "%.*s%s%s", (int)(at - name), name, names[i].before,
+                                   at + strlen(names[i].now)) < EBB_PARAM_NAME_MAX)
+            return true;
+    }
+    return false;
+}
+
 static const ebb_st_tensor *find_old(const ebb_diffusers *d, const char *name, const char **path)
 {
     char old[EBB_PARAM_NAME_MAX];
-    for (int i = 0; i < NAMES; i++) {
-        const char *at = strstr(name, names[i].now);
-        if (at != NULL && snprintf(old, sizeof old, "%.*s%s%s", (int)(at - name), name, names[i].before,
-                                   at + strlen(names[i].now)) < (int)sizeof old)
-            return find(d, old, path);
-    }
-    return NULL;
+    return ebb_diffusers_old_name(name, old) ? find(d, old, path) : NULL;
 }
 
 bool ebb_diffusers_has_old_names(const ebb_diffusers *d)

@@ -1,7 +1,7 @@
 /* blocks.c: the layers that networks are made of, each a few graph nodes with its parameters.
  *
  * The one idea: a layer is a function from values to a value; its parameters get the graph's scope
- * plus the layer's name, and start as PyTorch's do: weights and biases of linear layers and
+ * plus the layer's name, which marks its result, too, and start as PyTorch's do: weights and biases of linear layers and
  * convolutions are drawn from U(-gain/sqrt(fan_in), gain/sqrt(fan_in)).
  */
 #include "nn/nn.h"
@@ -17,6 +17,12 @@ static ebb_value layer_param(ebb_graph *g, const char *layer, const char *part, 
         return ebb_graph_fail(g, EBB_E_ARGUMENT, "layer name \"%.40s...\" is longer than %zu characters",
                               layer, sizeof name);
     return ebb_param(g, name, shape, init, (float)scale, layout);
+}
+
+static ebb_value marked(ebb_graph *g, const char *name, ebb_value v)
+{
+    ebb_mark_value(g, name, v);
+    return v;
 }
 
 static ebb_value drawn_param(ebb_graph *g, const char *layer, const char *part, ebb_shape shape,
@@ -38,7 +44,7 @@ ebb_value ebb_nn_linear(ebb_graph *g, const char *name, ebb_value x, int64_t out
     int64_t in = s.dim[1];
     ebb_value w = drawn_param(g, name, "weight", EBB_SHAPE(in, out), in, gain, EBB_LAYOUT_LINEAR);
     ebb_value b = drawn_param(g, name, "bias", EBB_SHAPE(out), in, gain, EBB_LAYOUT_PLAIN);
-    return ebb_add(g, ebb_matmul(g, x, w, false, false), b);
+    return marked(g, name, ebb_add(g, ebb_matmul(g, x, w, false, false), b));
 }
 
 ebb_value ebb_nn_conv(ebb_graph *g, const char *name, ebb_value x, int64_t out, int kernel, int stride,
@@ -64,7 +70,7 @@ ebb_value ebb_nn_conv_to(ebb_graph *g, const char *name, ebb_value x, int64_t ou
     ebb_value w = drawn_param(g, name, "weight", EBB_SHAPE(kernel, kernel, in, out), fan_in, gain,
                               EBB_LAYOUT_CONV);
     ebb_value b = drawn_param(g, name, "bias", EBB_SHAPE(out), fan_in, gain, EBB_LAYOUT_PLAIN);
-    return ebb_add(g, ebb_conv(g, x, w, stride, pad, pad, oh, ow), b);
+    return marked(g, name, ebb_add(g, ebb_conv(g, x, w, stride, pad, pad, oh, ow), b));
 }
 
 ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int groups, float eps)
@@ -80,7 +86,7 @@ ebb_value ebb_nn_group_norm(ebb_graph *g, const char *name, ebb_value x, int gro
     ebb_value gamma =
         layer_param(g, name, "weight", EBB_SHAPE(channels), EBB_INIT_ONE, 0.0, EBB_LAYOUT_PLAIN);
     ebb_value beta = layer_param(g, name, "bias", EBB_SHAPE(channels), EBB_INIT_ZERO, 0.0, EBB_LAYOUT_PLAIN);
-    return ebb_group_norm(g, x, gamma, beta, groups, eps);
+    return marked(g, name, ebb_group_norm(g, x, gamma, beta, groups, eps));
 }
 
 ebb_value ebb_nn_scale_shift_norm(ebb_graph *g, const char *name, ebb_value x, ebb_value modulation, int groups,
@@ -105,7 +111,7 @@ ebb_value ebb_nn_embedding(ebb_graph *g, const char *name, ebb_value index, int6
 {
     ebb_value table = layer_param(g, name, "weight", EBB_SHAPE(rows, width), EBB_INIT_NORMAL, 1.0,
                                   EBB_LAYOUT_PLAIN);
-    return ebb_gather(g, table, index);
+    return marked(g, name, ebb_gather(g, table, index));
 }
 
 /* Exact in f32. By doubling, since the graph knows no other constants than equal ones: [0..k) and [0..k)+k side by side are

@@ -37,6 +37,7 @@ static ebb_value residual(ebb_unet *u, int number, ebb_value x, int64_t out)
 {
     size_t scope = ebb_scope_push(u->g, "resnets.%d.", number);
     x = ebb_unet_residual(u, x, out, EBB_SIZE_KEEP);
+    ebb_mark_value(u->g, "", x);
     ebb_scope_pop(u->g, scope);
     return x;
 }
@@ -45,6 +46,7 @@ static ebb_value attention(ebb_unet *u, int number, ebb_value x)
 {
     size_t scope = ebb_scope_push(u->g, "attentions.%d.", number);
     x = ebb_unet_attention(u, x, !u->within || u->c->middle_groups >= 0);
+    ebb_mark_value(u->g, "", x);
     ebb_scope_pop(u->g, scope);
     return x;
 }
@@ -74,6 +76,7 @@ static ebb_value resize(ebb_unet *u, int level, ebb_resize size, ebb_value x)
     size_t scope = conv ? ebb_scope_push(u->g, down ? "downsamplers.0." : "upsamplers.0.")
                         : ebb_scope_push(u->g, down ? "resnet_down." : "resnet_up.");
     x = ebb_unet_residual(u, x, ebb_unet_width(u->c, level), size);
+    ebb_mark_value(u->g, "", x);
     ebb_scope_pop(u->g, scope);
     return x;
 }
@@ -108,6 +111,7 @@ static ebb_value middle(ebb_unet *u, ebb_value x)
     x = u->c->middle == EBB_MIDDLE_ATTENTION ? attention(u, 0, x) : x;
     x = residual(u, 1, x, deepest);
     u->within = false;
+    ebb_mark_value(u->g, "", x);
     ebb_scope_pop(u->g, scope);
     return x;
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "against/refs.h"
-#include "model/model.h"
+#include "model/diffusers.h"
 #include "model/plans.h"
 
 /* (n,c,h,w) as (n,h,w,c). */
@@ -94,4 +94,52 @@ void refs_unet(refs *r)
     run(r, m, true);
     run(r, m, false);
     ebb_model_free(m);
+}
+
+/* ---- names and shapes ------------------------------------------------------------------------------------------------------------- */
+
+/* The table has the names of attention that the published file has; what is written has today's. */
+static void check_row(refs *r, const json_t *table, const ebb_st_tensor *row)
+{
+    char old[EBB_PARAM_NAME_MAX];
+    bool renamed = json_object_get(table, row->name) == NULL && ebb_diffusers_old_name(row->name, old);
+    const json_t *shape = json_object_get(table, renamed ? old : row->name);
+    if (json_array_size(shape) != (size_t)row->rank || !json_is_array(shape))
+        refs_fail(r, "'%s' has %d axes, but %zu there", row->name, row->rank, json_array_size(shape));
+    for (int i = 0; i < row->rank && (size_t)i < json_array_size(shape); i++)
+        refs_near(r, row->name, i, (double)row->dim[i], refs_at(shape, (size_t)i), 0, 0);
+}
+
+static void check_rows(refs *r, const json_t *table, const ebb_params *p)
+{
+    char *text;
+    size_t count = (size_t)p->count;
+    if (ebb_alloc(r->ctx, (void **)&text, count, EBB_PARAM_NAME_MAX + sizeof(ebb_st_tensor), "rows") != EBB_OK)
+        return;
+    ebb_st_tensor *rows = (ebb_st_tensor *)(void *)text;
+    ebb_params_rows(p, "", NULL, text + count * sizeof *rows, rows);
+    for (size_t i = 0; i < count; i++)
+        check_row(r, table, &rows[i]);
+    ebb_free(text);
+}
+
+/* What the recipe unet-l writes is the network of Ho et al. for CIFAR-10. */
+void refs_tensor_table(refs *r)
+{
+    ebb_recipe *recipe;
+    ebb_network net;
+    ebb_params p = {0};
+    json_t *table = refs_claim(r, "tensors"), *total = refs_claim(r, "total_params");
+    refs_claim_note(r, "config");
+    if (ebb_recipe_load(r->ctx, "unet-l", &recipe) != EBB_OK) {
+        refs_fail(r, "%s", ebb_message(r->ctx));
+        return;
+    }
+    if (ebb_recipe_network(r->ctx, recipe, &net) != EBB_OK || ebb_params_from_network(r->ctx, &net, &p) != EBB_OK)
+        refs_fail(r, "%s", ebb_message(r->ctx));
+    refs_near(r, "tensors", 0, p.count, (double)json_object_size(table), 0, 0);
+    refs_near(r, "total_params", 0, (double)p.numbers, refs_value(total), 0, 0);
+    check_rows(r, table, &p);
+    ebb_params_free(&p);
+    ebb_recipe_free(recipe);
 }
