@@ -1,5 +1,6 @@
-/* copies.c: nearest pictures of the data, which are looked through part by part, so that they never lie in memory as floats at
- * once (copies.h).
+/* copies.c: the nearest picture of the data by looking at all of them, in whole numbers (copies.h).
+ *
+ * A distance is given up as soon as its sum exceeds the second best so far: exact, and mostly a part of a picture long.
  */
 #include "eval/copies.h"
 
@@ -7,42 +8,41 @@
 
 #include "eval/nearest.h"
 
-enum { PART = 4096 };            /* pictures of the data */
+enum { BLOCK = 256 };            /* numbers between two looks at the sum, which fits 32 bits: 256 * 255^2 */
 
-typedef struct room {
-    float *pictures, *part;      /* (n, numbers), (PART, numbers) */
-    double *found, *best;        /* (n, 2) each: of a part, of all so far */
-} room;
+typedef struct search {
+    const ebb_copies *c;
+    const uint8_t *pictures;     /* (n, numbers) of which `index` says which, NULL: each in turn */
+    const uint32_t *index;
+    int rank;                    /* 0: the nearest counts, 1: the second, behind the picture itself */
+    double *distance;            /* (n) */
+} search;
 
-static void widen(const uint8_t *bytes, int64_t count, float *to)
+/* The squared distance, or anything above `most` once it is known to be more. */
+static int64_t squared(const uint8_t *a, const uint8_t *b, int64_t count, int64_t most)
 {
-    for (int64_t i = 0; i < count; i++)
-        to[i] = bytes[i];
+    int64_t sum = 0;
+    for (int64_t d = 0; d < count && sum <= most; d += BLOCK) {
+        int64_t length = count - d < BLOCK ? count - d : BLOCK;
+        int32_t part = 0;
+        for (int64_t i = 0; i < length; i++) {
+            int32_t off = (int32_t)a[d + i] - (int32_t)b[d + i];
+            part += off * off;
+        }
+        sum += part;
+    }
+    return sum;
 }
 
-static ebb_status make_room(ebb_context *ctx, const ebb_copies *c, int64_t n, room *r)
+static void search_row(void *self, int64_t row, int worker)
 {
-    size_t part = (size_t)(c->m < PART ? c->m : PART), numbers = (size_t)c->numbers;
-    EBB_TRY(ebb_alloc(ctx, (void **)&r->pictures, ((size_t)n + part) * numbers, sizeof *r->pictures, "pictures"));
-    EBB_TRY(ebb_alloc(ctx, (void **)&r->found, (size_t)(4 * n), sizeof *r->found, "distances"));
-    r->part = r->pictures + (size_t)n * numbers;
-    r->best = r->found + 2 * n;
-    for (int64_t i = 0; i < 2 * n; i++)
-        r->best[i] = INFINITY;
-    return EBB_OK;
-}
-
-static void free_room(room *r)
-{
-    ebb_free(r->pictures);
-    ebb_free(r->found);
-}
-
-/* The two least of both. */
-static void merge(double best[2], const double *found, int k)
-{
-    for (int j = 0; j < k; j++) {
-        double d = found[j];
+    const search *s = self;
+    const ebb_copies *c = s->c;
+    const uint8_t *picture = s->pictures + (s->index != NULL ? (int64_t)s->index[row] : row) * c->numbers;
+    int64_t best[2] = {INT64_MAX, INT64_MAX};
+    (void)worker;
+    for (int64_t i = 0; i < c->m; i++) {
+        int64_t d = squared(picture, c->data + i * c->numbers, c->numbers, best[s->rank]);
         if (d < best[0]) {
             best[1] = best[0];
             best[0] = d;
@@ -50,56 +50,32 @@ static void merge(double best[2], const double *found, int k)
             best[1] = d;
         }
     }
-}
-
-/* Of r->pictures, which are filled in: the distances to the nearest two of the data into r->best (n,2). */
-static ebb_status search(ebb_context *ctx, const ebb_copies *c, int64_t n, room *r)
-{
-    for (int64_t first = 0; first < c->m; first += PART) {
-        int64_t count = c->m - first < PART ? c->m - first : PART;
-        int k = count < 2 ? 1 : 2;
-        widen(c->data + first * c->numbers, count * c->numbers, r->part);
-        EBB_TRY(ebb_nearest(ctx, r->pictures, n, r->part, count, c->numbers, k, false, NULL, r->found));
-        for (int64_t i = 0; i < n; i++)
-            merge(r->best + 2 * i, r->found + k * i, k);
-    }
-    return EBB_OK;
+    s->distance[row] = sqrt((double)best[s->rank]);
 }
 
 ebb_status ebb_copies_create(ebb_context *ctx, const uint8_t *data, int64_t m, int64_t numbers, const uint32_t *probe, int64_t n,
                              ebb_copies *out)
 {
-    room r = {0};
+    search s = {out, data, probe, 1, NULL};
     *out = (ebb_copies){.data = data, .m = m, .numbers = numbers};
     if (n < 2 || n > m)
         return ebb_fail(ctx, EBB_E_ARGUMENT, "test for copies: %lld pictures of %lld: at least two", (long long)n, (long long)m);
-    ebb_status status = make_room(ctx, out, n, &r);
-    for (int64_t i = 0; status == EBB_OK && i < n; i++)
-        widen(data + probe[i] * numbers, numbers, r.pictures + i * numbers);
-    if (status == EBB_OK)
-        status = search(ctx, out, n, &r);
-    /* The nearest of all is the picture itself. */
-    for (int64_t i = 0; status == EBB_OK && i < n; i++)
-        r.found[i] = r.best[2 * i + 1];
-    if (status == EBB_OK)
-        out->threshold = ebb_quantile(r.found, n, EBB_COPIES_SHARE);
-    free_room(&r);
-    return status;
+    EBB_TRY(ebb_alloc(ctx, (void **)&s.distance, (size_t)n, sizeof *s.distance, "distances"));
+    ebb_par_for(ctx->threads, n, search_row, &s);
+    out->threshold = ebb_quantile(s.distance, n, EBB_COPIES_SHARE);
+    ebb_free(s.distance);
+    return EBB_OK;
 }
 
 ebb_status ebb_copies_measure(ebb_context *ctx, const ebb_copies *c, const uint8_t *pictures, int64_t n, bool of_data, int resamples,
                               ebb_measure *out)
 {
-    room r = {0};
-    ebb_status status = make_room(ctx, c, n, &r);
-    if (status == EBB_OK) {
-        widen(pictures, n * c->numbers, r.pictures);
-        status = search(ctx, c, n, &r);
-    }
-    for (int64_t i = 0; status == EBB_OK && i < n; i++)
-        r.found[i] = r.best[2 * i + of_data] < c->threshold;
-    if (status == EBB_OK)
-        status = ebb_resample_mean(ctx, r.found, n, 0, resamples, out);
-    free_room(&r);
+    search s = {c, pictures, NULL, of_data, NULL};
+    EBB_TRY(ebb_alloc(ctx, (void **)&s.distance, (size_t)n, sizeof *s.distance, "distances"));
+    ebb_par_for(ctx->threads, n, search_row, &s);
+    for (int64_t i = 0; i < n; i++)
+        s.distance[i] = s.distance[i] < c->threshold;
+    ebb_status status = ebb_resample_mean(ctx, s.distance, n, 0, resamples, out);
+    ebb_free(s.distance);
     return status;
 }
