@@ -1,4 +1,4 @@
-/* test_format.c: IDX, npy and JSON: there and back, hand-made damage, and a sweep of damage. */
+/* test_format.c: IDX, npy, npz and JSON: there and back, hand-made damage, and a sweep of damage. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -251,6 +251,72 @@ static void test_npy_damage(void **state)
     ebb_npy_free(&npy);
 }
 
+/* ---- npz --------------------------------------------------------------------------------------------- */
+
+/* x (2,3) float32, 0 to 5 eighths, and label (2) int64, 3 and -1: a bit of 1 or 2 for each that is right. */
+static ebb_status take(void *user, ebb_context *ctx, const char *file, const char *name, const ebb_npy *npy)
+{
+    static const float x[6] = { 0, 0.125f, 0.25f, 0.375f, 0.5f, 0.625f };
+    static const int64_t label[2] = { 3, -1 };
+    int *seen = user;
+    (void)ctx;
+    (void)file;
+    if (strcmp(name, "x") == 0 && npy->kind == 'f' && npy->item == 4 && npy->rank == 2 && npy->dim[0] == 2 && npy->dim[1] == 3)
+        *seen |= memcmp(npy->data, x, sizeof x) == 0;
+    if (strcmp(name, "label") == 0 && npy->kind == 'i' && npy->item == 8 && npy->rank == 1 && npy->dim[0] == 2)
+        *seen |= (memcmp(npy->data, label, sizeof label) == 0) << 1;
+    return EBB_OK;
+}
+
+static ebb_status read_npz(void)
+{
+    int seen = 0;
+    return ebb_npz_read(&context, path, take, &seen);
+}
+
+static ebb_status stop(void *user, ebb_context *ctx, const char *file, const char *name, const ebb_npy *npy)
+{
+    (void)user;
+    (void)npy;
+    return ebb_fail(ctx, EBB_E_ARGUMENT, "%s: enough of %s", file, name);
+}
+
+/* What numpy.savez and savez_compressed wrote of the two. */
+static void test_npz(void **state)
+{
+    (void)state;
+    static const char *const files[] = { EBB_SOURCE_DIR "/data/golden/arrays.npz", EBB_SOURCE_DIR "/data/golden/arrays_packed.npz" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t size;
+        void *bytes;
+        int seen = 0;
+        assert_int_equal(ebb_file_read(&context, files[i], 4096, &bytes, &size), EBB_OK);
+        put(bytes, size);
+        ebb_free(bytes);
+        assert_int_equal(ebb_npz_read(&context, path, take, &seen), EBB_OK);
+        assert_int_equal(seen, 3);
+        assert_int_equal(ebb_npz_read(&context, path, stop, NULL), EBB_E_ARGUMENT);
+        expect_message("enough of x");
+        sweep(read_npz, never_cut);
+    }
+}
+
+/* A damaged member is told by its checksum. */
+static void test_npz_checksum(void **state)
+{
+    (void)state;
+    size_t size;
+    void *bytes;
+    assert_int_equal(ebb_file_read(&context, EBB_SOURCE_DIR "/data/golden/arrays.npz", 4096, &bytes, &size), EBB_OK);
+    for (unsigned char *at = bytes; at + 4 <= (unsigned char *)bytes + size; at++)
+        if (memcmp(at, "\0\0\x20\x3f", 4) == 0)      /* 0.625 */
+            at[3] = 0x3e;
+    put(bytes, size);
+    ebb_free(bytes);
+    assert_int_equal(read_npz(), EBB_E_FORMAT);
+    expect_message("checksum");
+}
+
 /* ---- JSON -------------------------------------------------------------------------------------------- */
 
 static ebb_status read_json(void)
@@ -294,7 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FILES(test_idx), FILES(test_idx_damage), FILES(test_idx_packed_best), FILES(test_idx_digits),
-        FILES(test_npy_round_trip), FILES(test_npy_of_numpy), FILES(test_npy_damage), FILES(test_json),
+        FILES(test_npy_round_trip), FILES(test_npy_of_numpy), FILES(test_npy_damage), FILES(test_npz), FILES(test_npz_checksum), FILES(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

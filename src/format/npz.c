@@ -10,7 +10,7 @@
 #include "format/format.h"
 
 #define FILE_LIMIT ((size_t)4 << 30)
-enum { END_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30, COMMENT_MAX = 65535, STORED = 0, DEFLATED = 8, NAME_MAX_BYTES = 200 };
+enum { END_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30, COMMENT_MAX = 65535, STORED = 0, DEFLATED = 8, DEFLATE_MOST = 1032, NAME_MAX_BYTES = 200 };
 
 typedef struct archive {
     ebb_context *ctx;
@@ -90,6 +90,8 @@ static ebb_status unpack(const archive *a, const member *m, void **out)
         return damaged(a, m->at, "a member is cut short");
     if (m->method != STORED && m->method != DEFLATED)
         return damaged(a, m->at, "a member is packed by another method than deflate: use np.savez or np.savez_compressed");
+    if (m->size > m->packed * DEFLATE_MOST)
+        return damaged(a, m->at, "a member says that it is larger than its bytes can make");
     EBB_TRY(ebb_alloc(a->ctx, out, m->size + 1, 1, "member of an npz file"));
     bool fine = m->method == DEFLATED ? inflate_all(a->bytes + start, m->packed, *out, m->size) : m->packed == m->size;
     if (fine && m->method == STORED)
