@@ -223,22 +223,10 @@ static ebb_status scheduler_config(const write_job *j, json_t **out, const char 
 
 static ebb_status write_json(const write_job *j, const char *folder, const char *name, json_t *json)
 {
-    char path[EBB_DIFFUSERS_PATH], *text = NULL;
-    ebb_writer *w;
+    char path[EBB_DIFFUSERS_PATH];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    ebb_status status = ebb_json_text(j->ctx, json, 2, &text);
+    ebb_status status = ebb_json_write(j->ctx, path, json);
     json_decref(json);
-    EBB_TRY(status);
-    status = ebb_writer_open(j->ctx, path, &w);
-    if (status == EBB_OK) {
-        status = ebb_writer_write(w, text, strlen(text));
-        status = status == EBB_OK ? ebb_writer_write(w, "\n", 1) : status;
-        if (status == EBB_OK)
-            status = ebb_writer_commit(&w);
-        else
-            ebb_writer_abort(&w);
-    }
-    ebb_free(text);
     return status;
 }
 
