@@ -31,14 +31,7 @@ expect 0 bench run/model.safetensors --quick -n 40 --samplers ddim --nfe 4 --ref
     --labels "$labels" --keep judge -o c --metric recall; prints 'recall'
 
 # Stopped while the classifier is trained, or in a cell: exit code 3, and the same command goes on.
-"$EBB" bench $run --resamples 10 -o s --nfe 4,6,800 >out 2>err </dev/null &
-job=$!
-while kill -0 $job 2>/dev/null && [ "$(ls s/cells/*.json 2>/dev/null | wc -l)" -lt 2 ]; do :; done
-kill -INT $job
-wait $job
-code=$?
-[ $code = 3 ] || fail "interrupted: exit code $code"
-says 'the same command goes on'
+interrupt_when '[ "$(ls s/cells/*.json 2>/dev/null | wc -l)" -ge 2 ]' bench $run --resamples 10 -o s --nfe 4,6,800
 only s cells
 
 expect 1 bench run/model.safetensors --class 10 -o x; says 'class 10'

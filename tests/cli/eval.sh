@@ -74,14 +74,7 @@ expect 0 eval $model --quick -n 20 --keep k --class 7 --sampler ddim --steps 3 -
 prints '"classes":7'; prints '"evaluations":3'; prints '"name":"bits-per-dim"'; prints '"low":null'; prints '"likelihood":{'
 
 # Cut while the classifier is trained: nothing of the result; the same command goes on to the same bits.
-"$EBB" eval $model --quick -n 40 --keep cut -o c --seed 3 >out 2>err </dev/null &
-pid=$!
-while kill -0 $pid 2>/dev/null && [ ! -s "$(echo cut/models/*/log.jsonl)" ]; do :; done
-kill -INT $pid
-wait $pid
-code=$?
-[ $code = 3 ] || fail "interrupted: exit code $code, expected 3"
-says 'the same command goes on'
+interrupt_when '[ -s "$(echo cut/models/*/log.jsonl)" ]' eval $model --quick -n 40 --keep cut -o c --seed 3
 only c
 expect 0 eval $model --quick -n 40 --keep cut -o c --seed 3
 cmp -s k/models/*/model.safetensors cut/models/*/model.safetensors || fail "a classifier that was cut has other bits"

@@ -20,14 +20,7 @@ grep -q '"pass": true' q/results/langevin-quick.json && fail "a quick result cla
 
 # Cut in the middle of training: nothing of the result, and the next run goes on to the bits of an uncut one.
 expect 0 experiment determinism --quick -o uncut --json; is_json; prints '"state":"quick"'
-"$EBB" experiment determinism --quick -o cut >out 2>err </dev/null &
-pid=$!
-while kill -0 $pid 2>/dev/null && [ ! -s "$(echo cut/models/*/log.jsonl)" ]; do :; done
-kill -INT $pid
-wait $pid
-code=$?
-[ $code = 3 ] || fail "interrupted: exit code $code, expected 3"
-says 'the same command goes on'
+interrupt_when '[ -s "$(echo cut/models/*/log.jsonl)" ]' experiment determinism --quick -o cut
 absent cut/results/determinism-quick.json cut/determinism-quick.png
 expect 0 experiment determinism --quick -o cut
 cmp -s uncut/models/*/model.safetensors cut/models/*/model.safetensors || fail "a training that was cut has other bits"

@@ -21,6 +21,20 @@ expect() {
     code=$?
     [ $code = "$want" ] || fail "ebb $*: exit code $code, expected $want"
 }
+# interrupt_when CONDITION ARGUMENT...: runs ebb and interrupts it once the condition (shell text) holds; it must end with exit
+# code 3 and say how to go on.
+interrupt_when() {
+    condition=$1
+    shift
+    "$EBB" "$@" >out 2>err </dev/null &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && ! eval "$condition"; do :; done
+    kill -INT $pid
+    wait $pid
+    code=$?
+    [ $code = 3 ] || fail "ebb $*, interrupted: exit code $code, expected 3"
+    says 'the same command goes on'
+}
 # says TEXT: the last run's message names it, on one line "ebb: ...".
 says() { grep '^ebb: ' err | grep -qF -- "$1" || fail "the message does not say \"$1\""; }
 prints() { grep -qF -- "$1" out || fail "stdout does not have \"$1\""; }
