@@ -140,6 +140,8 @@ EBB_API void ebb_ranks_abort(ebb_context *ctx, int code);
  * pipeline does, unless ebb_sample_options say otherwise. EBB_E_UNSUPPORTED: what of the network or of the noise ebb has not,
  * and weights as a pickle. */
 EBB_API ebb_status ebb_model_load(ebb_context *ctx, const char *path, ebb_model **out);
+/* Whether a path is one that ebb_model_load would read, by name and by what lies in the folder: FILE.safetensors, or such a pipeline. */
+EBB_API int ebb_model_named(const char *path);
 EBB_API void ebb_model_free(ebb_model *model);
 typedef struct ebb_model_shape { size_t size; int height, width, channels, classes; int64_t parameters; } ebb_model_shape;
 EBB_API ebb_status ebb_model_describe(ebb_model *model, ebb_model_shape *out);

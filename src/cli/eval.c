@@ -42,18 +42,18 @@ static void more_help(FILE *out)
 
 static int check(const cli_line *line)
 {
-    bool file = line->count > 0 && cli_ends_with(line->rest[0], ".safetensors");
+    bool model = line->count > 0 && ebb_model_named(line->rest[0]);
     if (line->count < 1)
-        return cli_fail_usage("judge what? give the path of a model.safetensors, or a file or folder of pictures");
+        return cli_fail_usage("judge what? give a model (model.safetensors, or a folder with a pipeline), or a file or folder of pictures");
     if (line->count > 2)
         return cli_fail_usage("one model or file of pictures, and its data: \"%s\" is one too many", line->rest[2]);
     if (given.data && line->count > 1)
         return cli_fail_usage("DATA twice: \"%s\" and --data %s", line->rest[1], given.data);
-    if (!file && !given.data && line->count < 2)
+    if (!model && !given.data && line->count < 2)
         return cli_fail_usage("beside which data? pictures need DATA: a file or folder of pictures, or a recipe as digits");
-    if (!file && (given.sampler || given.grid || given.steps || given.guidance || given.interval || given.class || given.seed || given.nll ||
+    if (!model && (given.sampler || given.grid || given.steps || given.guidance || given.interval || given.class || given.seed || given.nll ||
                   given.precision))
-        return cli_fail_usage("%s: options of sampling and --nll are of a model (model.safetensors)", line->rest[0]);
+        return cli_fail_usage("%s: options of sampling and --nll are of a model (model.safetensors, or a folder with a pipeline)", line->rest[0]);
     if (given.n < 0 || given.steps < 0 || given.nll < 0)
         return cli_fail_usage("-n, --steps and --nll take numbers from 0");
     return CLI_OK;
@@ -177,7 +177,7 @@ static int judge(ebb_context *ctx, ebb_model *model, const cli_line *line)
 static int eval(ebb_context *ctx, const cli_line *line)
 {
     ebb_model *model = NULL;
-    if (cli_ends_with(line->rest[0], ".safetensors")) {
+    if (ebb_model_named(line->rest[0])) {
         ebb_status status = ebb_model_load(ctx, line->rest[0], &model);
         if (status != EBB_OK)
             return cli_fail_context(ctx, status);

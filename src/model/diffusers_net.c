@@ -280,6 +280,7 @@ static ebb_status read_size(const net_job *j)
         side[i] = json_integer_value(json_array_get(size, i));
     if (side[0] < 1 || side[1] < 1)
         return refuse(j, "sample_size", "%s", "expected height and width, or one number for both: ebb must know them");
+    EBB_TRY(ebb_diffusers_set(j->d, "data.kind", "idx"));    /* and no path: no data that it was trained on are known */
     EBB_TRY(set_list(j, "data.size", side, side[0] == side[1] ? 1 : 2));
     EBB_TRY(whole(j, "in_channels", &in));
     EBB_TRY(whole(j, "out_channels", &out));

@@ -140,6 +140,12 @@ static ebb_status read_model(ebb_context *ctx, const ebb_safetensors *st, ebb_mo
     return ebb_params_read(ctx, &m->params, st, "", m->owned);
 }
 
+int ebb_model_named(const char *path)
+{
+    size_t n = strlen(path);
+    return (n > 12 && strcmp(path + n - 12, ".safetensors") == 0) || ebb_diffusers_is(path);
+}
+
 ebb_status ebb_model_load(ebb_context *ctx, const char *path, ebb_model **out)
 {
     ebb_safetensors st;

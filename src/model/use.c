@@ -383,6 +383,9 @@ ebb_status ebb_recipe_dataset(ebb_context *ctx, const ebb_recipe *r, ebb_dataset
     *out = (ebb_dataset){0};
     if (strcmp(r->data_kind, "target") == 0)
         return ebb_recipe_points(ctx, r, out);
+    if (files && *r->data_path == 0)
+        return ebb_fail(ctx, EBB_E_ARGUMENT, "data.path is empty, so it is not known which pictures: give data, a file or folder "
+                        "(the pipelines of diffusers do not say what they were trained on)");
     if (files)
         EBB_TRY(ebb_dataset_find(ctx, r->data_path, r->directory, path, sizeof path));
     if (files && *r->data_labels != 0 && strcmp(r->data_kind, "png") != 0)

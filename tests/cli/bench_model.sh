@@ -30,6 +30,17 @@ grep -q '^cell,ddim,trailing,1,4,2,4,frechet,' g/results.csv || fail "guidance d
 expect 0 bench run/model.safetensors --quick -n 40 --samplers ddim --nfe 4 --reference -1 --class 3 --resamples -1 --data "$images" \
     --labels "$labels" --keep judge -o c --metric recall; prints 'recall'
 
+# A pipeline of diffusers: beside the data that are named, as it does not say what it was trained on.
+expect 0 train tiny.json process.table=single -o single
+expect 0 convert single/model.safetensors -o folder
+expect 1 bench folder --quick -n 40 --samplers ddim --nfe 4 -o x; says 'give data'
+absent x/results.json
+draw="--quick --precision f32 -n 40 --samplers ddim,unipc --nfe 4 --reference 20 --data $images --labels $labels --keep judge --resamples -1"
+expect 0 bench folder $draw -o folder-b; prints 'unipc'
+expect 0 bench single/model.safetensors $draw -o single-b
+for d in folder single; do cut -d, -f1-12 $d-b/results.csv >$d.csv; done
+cmp -s folder.csv single.csv || fail "the pipeline of a model is judged otherwise than the model"
+
 # Stopped while the classifier is trained, or in a cell: exit code 3, and the same command goes on.
 interrupt_when '[ "$(ls s/cells/*.json 2>/dev/null | wc -l)" -ge 2 ]' bench $run --resamples 10 -o s --nfe 4,6,800
 only s cells

@@ -44,6 +44,13 @@ expect 1 eval large.npy tiny.json --quick; says '32x32'
 expect 1 eval large/model.safetensors --data tiny.json --quick; says '32x32x1'
 absent runs
 
+# A folder with a pipeline is a model, not a folder of pictures.
+expect 0 train tiny.json process.table=single -o single
+expect 0 convert single/model.safetensors -o folder
+expect 1 eval folder --quick -n 40; says 'give data'
+expect 0 eval folder --quick -n 40 --data tiny.json --keep k --resamples -1 --json; is_json; prints '"kind":"model"'
+rm -rf k
+
 # A model: every file, one line of JSON, all metrics; the same bits by one thread and by two, with a classifier that is kept.
 expect 0 eval $model --quick -n 40 --keep k -o e --seed 3; prints 'frechet'; prints 'quick: nothing is claimed'; prints 'held-out'
 only e results.json samples.npy samples.png metrics.png
