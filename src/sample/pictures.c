@@ -31,6 +31,7 @@ ebb_status ebb_data_redirect(ebb_context *ctx, const char *data, const char *lab
     bool npy = ends_with(path, ".npy"), png = ends_with(path, ".png"), folder = !npy && !png && ebb_is_directory(path);
     strcpy(r->data_kind, folder || png ? "png" : npy ? "npy" : "idx");
     r->data_held_out = 0;
+    r->data_limit = 0;
     return EBB_OK;
 }
 

@@ -90,9 +90,9 @@ static ebb_status open_pictures(ebb_eval_job *j, ebb_dataset *data)
     EBB_TRY(ebb_recipe_copy(j->ctx, j->recipe, &r));
     r->directory[0] = 0;
     r->net_classes = 0;
-    r->data_limit = j->o.n;
     strcpy(r->data_colour, "as-is");
     ebb_status status = ebb_data_redirect(j->ctx, j->pictures, NULL, r);
+    r->data_limit = j->o.n;
     if (status == EBB_OK)
         status = ebb_recipe_dataset(j->ctx, r, data);
     ebb_recipe_free(r);
