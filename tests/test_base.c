@@ -20,11 +20,7 @@ static temporary_folder folder;
 
 static const char *in_folder(const char *name)
 {
-    static char path[4][256];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
+    return temporary_path(folder, name);
 }
 
 static int make_folder(void **state)

@@ -1,5 +1,5 @@
-/* test_bench.c: benchmarks of samplers: lists and budgets, cells, fronts and what cannot be told apart, what has changed since
- * another run, cells that are kept, the report, and what is known of samplers on the mixture of the references.
+/* test_bench.c: whole benchmarks: cells that are kept, runs that are cut, the report, what is refused, and what is known of samplers
+ * on the mixture of the references.
  */
 #include <jansson.h>
 #include <math.h>
@@ -19,372 +19,12 @@
 
 static temporary_folder folder;
 
-static void says(const char *part)
-{
-    if (strstr(ebb_message(ctx), part) == NULL)
-        fail_msg("\"%s\" is not in: %s", part, ebb_message(ctx));
-}
-
 static const char *path_of(const char *name)
 {
-    static char path[32][4200];
-    static int turn;
-    char *to = path[turn++ % 32];
-    snprintf(to, sizeof path[0], "%s/%s", folder, name);
-    return to;
+    return temporary_path(folder, name);
 }
 
-/* ---- lists and budgets --------------------------------------------------------------------------------------------------------- */
-
-static void test_lists(void **state)
-{
-    (void)state;
-    static const char *const want[] = {"heun", "edm:churn=40,s_noise=1", "unipc:order=2", "karras:rho=5", "ddim"};
-    const char *list = "heun,edm:churn=40,s_noise=1, unipc:order=2,karras:rho=5,,ddim,";
-    char name[EBB_BENCH_NAME];
-    int *numbers = NULL;
-    int32_t count;
-    for (int i = 0; i < 5; i++) {
-        assert_true(ebb_bench_next(&list, name));
-        assert_string_equal(name, want[i]);
-    }
-    assert_false(ebb_bench_next(&list, name));
-    ok(ebb_bench_numbers(ctx, "5,10, 20", &numbers, &count));
-    assert_int_equal(count, 3);
-    assert_int_equal(numbers[2], 20);
-    ebb_free(numbers);
-    static const char *const wrong[] = {"x", "5,0", "-3", "5.5", "100001", "99999999999999999999"};
-    for (int i = 0; i < 6; i++) {
-        numbers = NULL;
-        assert_int_equal(ebb_bench_numbers(ctx, wrong[i], &numbers, &count), EBB_E_USAGE);
-        ebb_free(numbers);
-    }
-}
-
-static int64_t count_of(const ebb_process *p, const char *sampler, int steps)
-{
-    int64_t nfe = -1;
-    ok(ebb_bench_count(ctx, p, sampler, "", steps, &nfe));
-    return nfe;
-}
-
-/* What is known of each: Heun's last step towards clean data is Euler's, PLMS begins with one more. */
-static void test_count(void **state)
-{
-    (void)state;
-    ebb_process p = usual_process(EBB_PROCESS_VP);
-    assert_int_equal(count_of(&p, "euler", 7), 7);
-    assert_int_equal(count_of(&p, "heun", 7), 13);
-    assert_int_equal(count_of(&p, "plms", 7), 8);
-    assert_int_equal(count_of(&p, "dpm-solver-3", 4), 12);
-    assert_int_equal(count_of(&p, "pc:corrector_steps=3", 5), 20);
-    assert_int_equal(count_of(&p, "unipc", 9), 9);
-    ebb_process_free(&p);
-}
-
-/* As many steps as the budget pays for, and not one more; for every sampler, in continuous time and on a chain. */
-static void test_budget(void **state)
-{
-    (void)state;
-    static const int budgets[] = {1, 2, 5, 10, 33};
-    for (int kind = 0; kind < 2; kind++) {
-        ebb_process p = usual_process(kind == 0 ? EBB_PROCESS_VP : EBB_PROCESS_DDPM);
-        for (int s = 0; ebb_sampler_at(s) != NULL; s++) {
-            const ebb_sampler *of = ebb_sampler_at(s);
-            for (int k = 0; k < 5 && of->evaluations > 0; k++) {
-                int64_t nfe;
-                int steps;
-                if (ebb_bench_steps(ctx, &p, of->name, "", budgets[k], &steps) != EBB_OK)
-                    continue;
-                if (steps > 0)
-                    assert_true(ebb_bench_count(ctx, &p, of->name, "", steps, &nfe) == EBB_OK && nfe <= budgets[k]);
-                if (ebb_bench_count(ctx, &p, of->name, "", steps + 1, &nfe) == EBB_OK && nfe <= budgets[k])
-                    fail_msg("%s: %d evaluations pay for more than %d steps", of->name, budgets[k], steps);
-            }
-        }
-        ebb_process_free(&p);
-    }
-}
-
-/* ---- cells ------------------------------------------------------------------------------------------------------------------------ */
-
-static const double unguided[] = {0};
-
-static ebb_bench_cells expand(const ebb_process *p, const ebb_bench_wanted *options)
-{
-    ebb_bench_cells cells = {0};
-    ebb_bench_wanted w = *options;
-    w.process = p;
-    w.guidance = w.guidance != NULL ? w.guidance : unguided;
-    w.guidances = w.guidances > 0 ? w.guidances : 1;
-    ok(ebb_bench_expand(ctx, &w, &cells));
-    return cells;
-}
-
-/* At each scale, for each process: every row of the list takes part and none is refused. */
-static void test_usual_cells(void **state)
-{
-    (void)state;
-    for (int kind = 0; kind < EBB_PROCESS_COUNT; kind++) {
-        ebb_process p = usual_process((ebb_process_kind)kind);
-        int32_t before = 0;
-        for (int scale = EBB_SCALE_QUICK; scale <= EBB_SCALE_FULL; scale++) {
-            ebb_bench_cells cells = expand(&p, &(ebb_bench_wanted){.scale = (ebb_bench_scale)scale, .reference = 100, .score = 50});
-            int references = 0, scores = 0;
-            assert_true(cells.count > before);
-            before = cells.count;
-            for (int32_t i = 0; i < cells.count; i++) {
-                const ebb_bench_cell *c = &cells.cell[i];
-                references += c->role == EBB_BENCH_REFERENCE;
-                scores += c->role == EBB_BENCH_SCORE;
-                if (c->role == EBB_BENCH_CELL && c->refused[0] != 0)
-                    fail_msg("%s, %s over %s: %s", ebb_process_name(p.kind), c->sampler, c->grid, c->refused);
-                for (int32_t k = 0; k < i; k++)
-                    assert_false(cells.cell[k].role == c->role && strcmp(cells.cell[k].sampler, c->sampler) == 0 &&
-                                 strcmp(cells.cell[k].grid, c->grid) == 0 && cells.cell[k].steps == c->steps);
-            }
-            assert_int_equal(references, 1);
-            assert_int_equal(scores, 1);
-            ebb_bench_cells_free(&cells);
-        }
-        ebb_process_free(&p);
-    }
-}
-
-static void test_given_cells(void **state)
-{
-    (void)state;
-    ebb_process p = usual_process(EBB_PROCESS_VP);
-    /* "own" and the name of the own grid are one; adaptive methods and grids that count their levels have one cell. */
-    ebb_bench_cells cells = expand(&p, &(ebb_bench_wanted){.samplers = "dpmpp-2m,rk45", .grids = "own,logsnr", .nfe = "10,5"});
-    assert_int_equal(cells.count, 4);
-    assert_string_equal(cells.cell[0].grid, "logsnr");
-    assert_int_equal(cells.cell[0].steps, 5);
-    assert_int_equal(cells.cell[1].steps, 10);
-    assert_string_equal(cells.cell[2].sampler, "rk45");
-    assert_string_equal(cells.cell[2].grid, "uniform");
-    assert_int_equal(cells.cell[2].budget, 0);
-    ebb_bench_cells_free(&cells);
-    /* Guidance asks twice, so that a budget pays for half as many steps; not with 0 and -1. */
-    const double guidance[] = {0, 2, -1};
-    cells = expand(&p, &(ebb_bench_wanted){.samplers = "ddim", .nfe = "20", .grids = "own", .guidance = guidance, .guidances = 3, .doubled = true});
-    assert_int_equal(cells.count, 3);
-    assert_int_equal(cells.cell[0].steps, 20);
-    assert_int_equal(cells.cell[1].steps, 10);
-    assert_int_equal(cells.cell[2].steps, 20);
-    ebb_bench_cells_free(&cells);
-    /* What was asked for and cannot be is there, with the reason. */
-    cells = expand(&p, &(ebb_bench_wanted){.samplers = "heun,dpm-solver-3", .grids = "logsnr,even", .nfe = "2,40"});
-    int refused = 0;
-    for (int32_t i = 0; i < cells.count; i++)
-        refused += cells.cell[i].refused[0] != 0;
-    assert_int_equal(refused, 3);
-    ebb_bench_cells_free(&cells);
-    ebb_process_free(&p);
-}
-
-static void test_wrong_cells(void **state)
-{
-    (void)state;
-    ebb_process p = usual_process(EBB_PROCESS_VP);
-    const ebb_bench_wanted wrong[] = {{.samplers = "heum"}, {.samplers = "heun:churn=4"}, {.grids = "karas"}, {.nfe = "5,x"}};
-    static const char *const because[] = {"heun", "churn", "karras", "'x'"};
-    for (int i = 0; i < 4; i++) {
-        ebb_bench_cells cells = {0};
-        ebb_bench_wanted w = wrong[i];
-        w.process = &p;
-        w.guidance = unguided;
-        w.guidances = 1;
-        assert_int_equal(ebb_bench_expand(ctx, &w, &cells), EBB_E_USAGE);
-        says(because[i]);
-        ebb_bench_cells_free(&cells);
-    }
-    ebb_bench_cells none = {0};
-    ebb_bench_wanted w = {.process = &p, .samplers = "heun", .grids = "even", .guidance = unguided, .guidances = 1};
-    assert_int_equal(ebb_bench_expand(ctx, &w, &none), EBB_E_ARGUMENT);
-    says("nothing to run");
-    ebb_bench_cells_free(&none);
-    ebb_process_free(&p);
-}
-
-/* ---- fronts ------------------------------------------------------------------------------------------------------------------------- */
-
-static void test_front(void **state)
-{
-    (void)state;
-    const ebb_bench_point p[] = {{5, 3, 3, 3}, {10, 2, 2, 2}, {10, 2.5, 2.5, 2.5}, {20, 2, 2, 2}, {20, 1, 1, 1}, {4, NAN, NAN, NAN},
-                                 {NAN, 0, 0, 0}, {5, 3, 3, 3}};
-    const bool want[] = {true, true, false, false, true, false, false, true};
-    bool front[8];
-    ebb_bench_front(p, 8, front);
-    for (int i = 0; i < 8; i++)
-        assert_int_equal(front[i], want[i]);
-    assert_int_equal(ebb_bench_best(p, 8, 4), -1);
-    assert_int_equal(ebb_bench_best(p, 8, 5), 0);
-    assert_int_equal(ebb_bench_best(p, 8, 19), 1);
-    assert_int_equal(ebb_bench_best(p, 8, 1e9), 4);
-    const ebb_bench_point q[] = {{1, 1, 0.8, 1.2}, {1, 1.3, 1.2, 1.4}, {1, 1.5, 1.21, 2}, {1, 0.7, 0.5, 0.79}};
-    assert_true(ebb_bench_ties(q, 1, 0));
-    assert_false(ebb_bench_ties(q, 2, 0) || ebb_bench_ties(q, 3, 0));
-}
-
-static void is_point(ebb_bench_point p, double loss, double low, double high)
-{
-    assert_true(p.cost == 7 && fabs(p.loss - loss) < 1e-12 && fabs(p.low - low) < 1e-12 && fabs(p.high - high) < 1e-12);
-}
-
-/* Whatever is better, less loss is. */
-static void test_point(void **state)
-{
-    (void)state;
-    is_point(ebb_bench_point_of(7, "lower", 0, 2, 1, 4), 2, 1, 4);
-    is_point(ebb_bench_point_of(7, "lower", 0, 2, NAN, NAN), 2, 2, 2);
-    is_point(ebb_bench_point_of(7, "higher", 0, 2, 1, 4), -2, -4, -1);
-    is_point(ebb_bench_point_of(7, "near", 1, 3, 2, 5), 2, 1, 4);
-    is_point(ebb_bench_point_of(7, "near", 3, 2, 1.5, 3.5), 1, 0, 1.5);
-    assert_true(isnan(ebb_bench_point_of(7, "lower", 0, NAN, NAN, NAN).loss));
-}
-
-static json_t *cell(const char *key, const char *role, int budget, double nfe, double value, double low, double high)
-{
-    return json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:f, s:f, s:{s:{s:f, s:f, s:f}}}", "key", key, "role", role, "sampler", key, "grid", "g",
-                     "guidance", 0.0, "budget", budget, "nfe", nfe, "per_second", 1000 / nfe, "metrics", "m", "value", value, "low", low,
-                     "high", high);
-}
-
-static bool holds(const json_t *keys, const char *key)
-{
-    size_t i;
-    json_t *value;
-    json_array_foreach (keys, i, value)
-        if (strcmp(json_string_value(value), key) == 0)
-            return true;
-    return false;
-}
-
-/* The best of each budget, what cannot be told from it, and how it is to floor and reference. */
-static void test_recommend(void **state)
-{
-    (void)state;
-    json_t *results = json_pack("{s:s, s:[{s:s, s:s, s:f}], s:[o, o, o, o, o]}", "metric", "m", "metrics", "name", "m", "better", "lower",
-                                "floor", 0.5, "cells", cell("a", "cell", 5, 5, 4, 3, 5), cell("b", "cell", 10, 9, 2, 1.5, 2.5),
-                                cell("c", "cell", 10, 10, 2.4, 2.2, 3), cell("d", "cell", 10, 10, 3, 2.6, 4),
-                                cell("r", "reference", 1000, 1000, 1, 0.9, 1.1));
-    ok(ebb_bench_recommend(ctx, results));
-    const json_t *budgets = json_object_get(results, "budgets"), *five = json_array_get(budgets, 0), *ten = json_array_get(budgets, 1);
-    const json_t *front = json_object_get(json_object_get(json_object_get(results, "front"), "nfe"), "m");
-    assert_int_equal(json_array_size(budgets), 2);
-    assert_string_equal(ebb_bench_text(five, "key"), "a");
-    assert_int_equal(json_array_size(json_object_get(five, "ties")), 0);
-    assert_string_equal(ebb_bench_text(ten, "key"), "b");
-    assert_true(ebb_bench_number(ten, "over_floor") == 4 && ebb_bench_number(ten, "over_reference") == 2);
-    assert_int_equal(json_array_size(json_object_get(ten, "ties")), 1);
-    assert_true(holds(json_object_get(ten, "ties"), "c"));
-    assert_non_null(strstr(ebb_bench_text(ten, "text"), "b over g (9 evaluations): m 2 (1.5 to 2.5), 4.00 times the floor, 2.00 times"));
-    assert_int_equal(json_array_size(front), 2);
-    assert_true(holds(front, "a") && holds(front, "b"));
-    json_decref(results);
-}
-
-/* ---- held against others --------------------------------------------------------------------------------------------------------------- */
-
-static json_t *results_with(json_t *a, json_t *b, json_t *c)
-{
-    return json_pack("{s:s, s:[{s:s, s:s, s:f}], s:[o, o, o]}", "metric", "m", "metrics", "name", "m", "better", "lower", "floor", 0.5,
-                     "cells", a, b, c);
-}
-
-static json_t *held_against(const json_t *results, const char *path)
-{
-    json_t *out;
-    ok(ebb_bench_against(ctx, results, path, &out));
-    return out;
-}
-
-static const char *verdict_of(const json_t *against, const char *sampler)
-{
-    size_t i;
-    json_t *row;
-    json_array_foreach (json_object_get(against, "rows"), i, row)
-        if (strcmp(ebb_bench_text(row, "sampler"), sampler) == 0)
-            return ebb_bench_text(row, "verdict");
-    return "none";
-}
-
-static void counts(const json_t *against, int better, int worse, int same, int new, int missing)
-{
-    static const char *const names[] = {"better", "worse", "same", "new", "missing"};
-    const int want[] = {better, worse, same, new, missing};
-    for (int k = 0; k < 5; k++)
-        if ((int)ebb_bench_number(against, names[k]) != want[k])
-            fail_msg("%s: %g, not %d", names[k], ebb_bench_number(against, names[k]), want[k]);
-}
-
-/* Another run: told apart where intervals do not overlap, cell by cell. */
-static void test_against_run(void **state)
-{
-    (void)state;
-    json_t *was = results_with(cell("a", "cell", 5, 5, 4, 3, 5), cell("b", "cell", 10, 9, 2, 1.5, 2.5), cell("gone", "cell", 10, 10, 1, 1, 1));
-    json_t *is = results_with(cell("a", "cell", 5, 5, 6, 5.1, 7), cell("b", "cell", 10, 9, 1, 0.8, 1.4), cell("c", "cell", 10, 10, 3, 2, 4));
-    json_object_set_new(was, "samples", json_integer(100));
-    ok(ebb_json_write(ctx, path_of("was.json"), was));
-    json_t *against = held_against(is, path_of("was.json"));
-    assert_string_equal(verdict_of(against, "a"), "worse");
-    assert_string_equal(verdict_of(against, "b"), "better");
-    assert_string_equal(verdict_of(against, "c"), "new");
-    assert_string_equal(verdict_of(against, "gone"), "missing");
-    counts(against, 1, 1, 0, 1, 1);
-    assert_string_equal(ebb_bench_text(json_array_get(json_object_get(against, "differs"), 0), "member"), "samples");
-    json_decref(against);
-    against = held_against(was, path_of("was.json"));
-    counts(against, 0, 0, 3, 0, 0);
-    assert_int_equal(json_array_size(json_object_get(against, "differs")), 0);
-    json_decref(against);
-    /* The same numbers of a metric of which more is better are the other way round. */
-    json_object_set_new(json_array_get(json_object_get(is, "metrics"), 0), "better", json_string("higher"));
-    against = held_against(is, path_of("was.json"));
-    assert_string_equal(verdict_of(against, "a"), "better");
-    assert_string_equal(verdict_of(against, "b"), "worse");
-    json_decref(against);
-    json_decref(was);
-    json_decref(is);
-}
-
-static void write_text(const char *name, const char *text)
-{
-    ok(ebb_file_write(ctx, path_of(name), text, strlen(text)));
-}
-
-/* A table: without intervals a row is what it says; without a grid it is held against the best of ours. */
-static void test_against_table(void **state)
-{
-    (void)state;
-    json_t *is = results_with(cell("a:x=1,y=2", "cell", 5, 5, 6, 5, 7), cell("b", "cell", 10, 9, 1, 0.8, 1.4), cell("b", "cell", 10, 9, 3, 2, 4));
-    json_object_set_new(json_array_get(json_object_get(is, "cells"), 2), "grid", json_string("other"));
-    write_text("t.csv", "# of a paper\r\nmetric,nfe,sampler,note,value,grid,low,high\nm,5,\"a:x=1,y=2\",\"n, n\",5.5,,,\n"
-                        "m,9,b,,1.5,,,\nm,9,b,,1.5,other,1,1.9\nm,9,b,,1.5,none,,\n\nother,9,b,,1,,,\n");
-    json_t *against = held_against(is, path_of("t.csv"));
-    assert_string_equal(verdict_of(against, "a:x=1,y=2"), "same");
-    /* better: the best of b; worse: over the other grid; missing: no such grid, no such metric */
-    counts(against, 1, 1, 1, 0, 2);
-    json_decref(against);
-    static const char *const wrong[] = {"", "sampler,nfe,metric,value\n", "sampler,nfe,metric\na,5,m\n", "sampler,nfe,metric,value\na,5,m,x\n",
-                                        "sampler,nfe,metric,value\na,,m,1\n"};
-    static const char *const because[] = {"no rows", "no rows", "line 2", "'x' is no number", "line 2"};
-    for (int i = 0; i < 5; i++) {
-        write_text("w.csv", wrong[i]);
-        assert_int_equal(ebb_bench_against(ctx, is, path_of("w.csv"), &against), EBB_E_FORMAT);
-        says(because[i]);
-        assert_null(against);
-    }
-    write_text("w.json", "{\"cell\": 3}");
-    assert_int_equal(ebb_bench_against(ctx, is, path_of("w.json"), &against), EBB_E_FORMAT);
-    says("no results of ebb bench");
-    assert_int_equal(ebb_bench_against(ctx, is, path_of("none.json"), &against), EBB_E_IO);
-    json_decref(is);
-}
-
-/* ---- whole runs ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- whole runs ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct watch { int calls; int64_t stop_at; } watch;
 
@@ -626,7 +266,7 @@ static void test_guided(void **state)
     json_decref(results);
 }
 
-/* ---- what is known of samplers ------------------------------------------------------------------------------------------------------------ */
+/* ---- what is known of samplers ------------------------------------------------------------------------------------------------- */
 
 static double value_of(const json_t *results, const char *sampler, int budget, const char *metric)
 {
@@ -660,7 +300,7 @@ static void test_order_of_samplers(void **state)
     json_decref(results);
 }
 
-/* ---- the references ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the references ------------------------------------------------------------------------------------------------------------ */
 
 static size_t numbers_of(const json_t *json, double *to)
 {
@@ -718,7 +358,7 @@ static void test_references(void **state)
     json_decref(refs);
 }
 
-/* ---- all ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- all ----------------------------------------------------------------------------------------------------------------------- */
 
 static int begin(void **state)
 {
@@ -733,10 +373,7 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lists), cmocka_unit_test(test_count), cmocka_unit_test(test_budget), cmocka_unit_test(test_usual_cells),
-        cmocka_unit_test(test_given_cells), cmocka_unit_test(test_wrong_cells), cmocka_unit_test(test_front), cmocka_unit_test(test_point),
-        cmocka_unit_test(test_recommend), cmocka_unit_test(test_against_run), cmocka_unit_test(test_against_table),
-        cmocka_unit_test(test_report), cmocka_unit_test(test_run), cmocka_unit_test(test_cut), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_run), cmocka_unit_test(test_report), cmocka_unit_test(test_cut), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_guided), cmocka_unit_test(test_order_of_samplers), cmocka_unit_test(test_references),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -144,11 +144,7 @@ static void assert_same(const char *a, const char *b)
 
 static const char *in(const char *name)
 {
-    static char path[2][256];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
+    return temporary_path(folder, name);
 }
 
 /* Trained once, and another recipe's elsewhere. */

@@ -107,6 +107,16 @@ const char *ebb_bench_text(const json_t *json, const char *key)
     return text != NULL ? text : "";
 }
 
+bool ebb_bench_holds(const json_t *keys, const char *key)
+{
+    size_t i;
+    json_t *value;
+    json_array_foreach (keys, i, value)
+        if (strcmp(json_string_value(value), key) == 0)
+            return true;
+    return false;
+}
+
 static json_t *cell_json(const ebb_bench_cell *c)
 {
     if (c->found != NULL) {

@@ -94,6 +94,8 @@ ebb_status ebb_bench_model(ebb_bench_job *b);
 /* Members of results: NaN and "" where there is no such number or text. */
 double ebb_bench_number(const json_t *json, const char *key);
 const char *ebb_bench_text(const json_t *json, const char *key);
+/* Whether an array of keys has this one. */
+bool ebb_bench_holds(const json_t *keys, const char *key);
 /* "nfe", or "seconds" a sample. */
 double ebb_bench_cost(const json_t *cell, const char *cost);
 /* How much of the present cell is done, 0 to 1. Non-zero: stop. */

@@ -43,16 +43,6 @@ static ebb_status add_picture(ebb_bench_job *b, const char *key, const char *nam
     return status;
 }
 
-static bool holds(const json_t *keys, const char *key)
-{
-    size_t i;
-    json_t *value;
-    json_array_foreach (keys, i, value)
-        if (strcmp(json_string_value(value), key) == 0)
-            return true;
-    return false;
-}
-
 /* On the front of evaluations by any metric: the page lets its reader choose. */
 static bool is_shown(const json_t *results, const json_t *cell)
 {
@@ -61,7 +51,7 @@ static bool is_shown(const json_t *results, const json_t *cell)
     if (strcmp(ebb_bench_text(cell, "role"), ebb_bench_role_name(EBB_BENCH_REFERENCE)) == 0)
         return true;
     json_object_foreach (json_object_get(json_object_get(results, "front"), "nfe"), metric, keys)
-        if (holds(keys, ebb_bench_text(cell, "key")))
+        if (ebb_bench_holds(keys, ebb_bench_text(cell, "key")))
             return true;
     return false;
 }

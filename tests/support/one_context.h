@@ -6,6 +6,8 @@
 #ifndef EBB_TEST_ONE_CONTEXT_H
 #define EBB_TEST_ONE_CONTEXT_H
 
+#include <string.h>
+
 #include "diffusion/process.h"
 
 #define EBB_MAYBE_UNUSED __attribute__((unused))
@@ -17,6 +19,13 @@ EBB_MAYBE_UNUSED static void ok(ebb_status status)
 {
     if (status != EBB_OK)
         fail_msg("%s", ebb_message(ctx));
+}
+
+/* Fails the test unless that is in the context's message. */
+EBB_MAYBE_UNUSED static void says(const char *part)
+{
+    if (strstr(ebb_message(ctx), part) == NULL)
+        fail_msg("\"%s\" is not in: %s", part, ebb_message(ctx));
 }
 
 /* With its usual numbers; the chain of 1000 steps. */

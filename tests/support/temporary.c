@@ -17,3 +17,12 @@ bool temporary_remove(const char *folder)
     snprintf(command, sizeof command, "rm -r '%s'", folder);
     return system(command) == 0;
 }
+
+const char *temporary_path(const char *folder, const char *name)
+{
+    static char path[32][4200];
+    static int turn;
+    char *to = path[turn++ % 32];
+    snprintf(to, sizeof path[0], "%s/%s", folder, name);
+    return to;
+}

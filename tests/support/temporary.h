@@ -11,4 +11,7 @@ bool temporary_make(temporary_folder folder, const char *name);
 /* With all that is in it; true when it is gone. */
 bool temporary_remove(const char *folder);
 
+/* FOLDER/NAME: good until 32 others have been asked for. */
+const char *temporary_path(const char *folder, const char *name);
+
 #endif
