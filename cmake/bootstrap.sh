@@ -132,12 +132,15 @@ demo() {
     printf '\ndone: look at demo/samples.png\n'
 }
 
+# Most of a test runs on one core; a machine of many has enough with four tests at once, as each asks for all cores in turn.
+tests_at_once() { [ "$(cores)" -gt 4 ] && echo 4 || cores; }
+
 # Runs the tests of build directory $1 (the rest: ctest's arguments) and adds its counts to passed and failed.
 ctest_count() {
     directory=$1
     log=$1/ctest.log
     shift
-    (cd "$directory" && ctest --output-on-failure "$@" 2>&1 </dev/null || true) | tee "$log"
+    (cd "$directory" && ctest --output-on-failure --parallel "$(tests_at_once)" "$@" 2>&1 </dev/null || true) | tee "$log"
     counts=$(sed -n 's/.*% tests passed, \([0-9]*\) tests* failed out of \([0-9]*\).*/\1 \2/p' "$log")
     if [ -z "$counts" ]; then
         failed=$((failed + 1))
