@@ -22,13 +22,7 @@ for signal in INT TERM; do
     only cut$signal model.safetensors checkpoint.safetensors log.jsonl
 done
 
-"$EBB" sample uncut/model.safetensors -n 2000 --sampler ddpm -o many.npy >out 2>err </dev/null &
-pid=$!
-sleep 0.3
-kill -INT $pid
-wait $pid
-code=$?
-[ $code = 3 ] || fail "sampling cut: exit code $code, expected 3"
+stop_at_work sample uncut/model.safetensors -n 2000 --sampler ddpm -o many.npy
 only . tiny.json out err uncut cutINT cutTERM
 
 expect 1 train --resume nowhere; says 'nowhere'

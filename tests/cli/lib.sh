@@ -21,19 +21,29 @@ expect() {
     code=$?
     [ $code = "$want" ] || fail "ebb $*: exit code $code, expected $want"
 }
-# interrupt_when CONDITION ARGUMENT...: runs ebb and interrupts it once the condition (shell text) holds; it must end with exit
-# code 3 and say how to go on.
-interrupt_when() {
+# cut_when CONDITION ARGUMENT...: runs ebb and interrupts it once the condition (shell text) holds; it must end with exit code 3.
+cut_when() {
     condition=$1
     shift
+    : >err
     "$EBB" "$@" >out 2>err </dev/null &
     pid=$!
-    while kill -0 $pid 2>/dev/null && ! eval "$condition"; do :; done
+    while kill -0 $pid 2>/dev/null && ! eval "$condition"; do sleep 0.05; done
     kill -INT $pid
     wait $pid
     code=$?
     [ $code = 3 ] || fail "ebb $*, interrupted: exit code $code, expected 3"
+}
+# The same of a command that can go on and says how.
+interrupt_when() {
+    cut_when "$@"
     says 'the same command goes on'
+}
+# stop_at_work ARGUMENT...: the same of a command that loses its work, interrupted at its first line of progress: no result.
+stop_at_work() {
+    cut_when '[ -s err ]' "$@"
+    says 'stopped'
+    [ ! -s out ] || fail "ebb $*, interrupted: it printed a result"
 }
 # says TEXT: the last run's message names it, on one line "ebb: ...".
 says() { grep '^ebb: ' err | grep -qF -- "$1" || fail "the message does not say \"$1\""; }

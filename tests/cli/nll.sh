@@ -37,13 +37,5 @@ expect 2 nll $model --divergence sings; says "did you mean 'signs'"
 expect 0 nll --help; prints 'fixed-large'; prints 'tanh'
 
 # Stopped in the middle: exit code 3, nothing on stdout.
-"$EBB" nll $model --exact -n 100 >out 2>err </dev/null &
-job=$!
-sleep 1
-kill -INT $job
-wait $job
-code=$?
-[ $code = 3 ] || fail "interrupted: exit code $code"
-says 'stopped'
-[ -s out ] && fail "an interrupted run printed a result"
+stop_at_work nll $model --exact -n 100
 finish
