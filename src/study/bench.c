@@ -15,15 +15,6 @@ ebb_bench_options ebb_bench_defaults(void)
     return (ebb_bench_options){.size = sizeof(ebb_bench_options), .label = EBB_LABEL_ALL};
 }
 
-int ebb_bench_progress(ebb_bench_job *b, const char *doing, double done)
-{
-    double cost = b->index < b->cells.count ? b->cells.cell[b->index].cost : 0;
-    double part = b->work > 0 ? (b->worked + done * cost) / b->work : 0;
-    if (!b->stopped && b->o.progress != NULL && b->o.progress(b->o.user, doing, b->index, b->cells.count, fmin(part, 1)) != 0)
-        b->stopped = true;
-    return b->stopped;
-}
-
 /* ---- options ---------------------------------------------------------------------------------------------------------------- */
 
 static bool is_toy(const ebb_bench_options *o)
@@ -94,28 +85,6 @@ static ebb_status plan(ebb_bench_job *b)
 }
 
 /* ---- results ---------------------------------------------------------------------------------------------------------------- */
-
-double ebb_bench_number(const json_t *json, const char *key)
-{
-    const json_t *value = json_object_get(json, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-const char *ebb_bench_text(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-    return text != NULL ? text : "";
-}
-
-bool ebb_bench_holds(const json_t *keys, const char *key)
-{
-    size_t i;
-    json_t *value;
-    json_array_foreach (keys, i, value)
-        if (strcmp(json_string_value(value), key) == 0)
-            return true;
-    return false;
-}
 
 static json_t *cell_json(const ebb_bench_cell *c)
 {

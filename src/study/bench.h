@@ -20,7 +20,6 @@ typedef enum ebb_bench_role {
     EBB_BENCH_REFERENCE,         /* the ancestral sampler at very many steps */
     EBB_BENCH_SCORE              /* a learned score along a fine grid: what is left is its own error */
 } ebb_bench_role;
-const char *ebb_bench_role_name(ebb_bench_role role);    /* "cell", "reference", "score" */
 
 typedef struct ebb_bench_cell {
     ebb_bench_role role;
@@ -91,6 +90,9 @@ struct ebb_bench_job {
 /* Make the subject (bench_toy.c, bench_model.c). */
 ebb_status ebb_bench_toy(ebb_bench_job *b);
 ebb_status ebb_bench_model(ebb_bench_job *b);
+
+/* ---- what the parts share (bench_members.c) ------------------------------------------------------------------------------ */
+const char *ebb_bench_role_name(ebb_bench_role role);    /* "cell", "reference", "score" */
 /* Members of results: NaN and "" where there is no such number or text. */
 double ebb_bench_number(const json_t *json, const char *key);
 const char *ebb_bench_text(const json_t *json, const char *key);
@@ -100,12 +102,12 @@ bool ebb_bench_holds(const json_t *keys, const char *key);
 double ebb_bench_cost(const json_t *cell, const char *cost);
 /* How much of the present cell is done, 0 to 1. Non-zero: stop. */
 int ebb_bench_progress(ebb_bench_job *b, const char *doing, double done);
+/* DIR/NAME */
+ebb_status ebb_bench_path(const ebb_bench_job *b, const char *name, char path[EBB_BENCH_PATH]);
 
 /* ---- cells that are kept (bench_cells.c) ---------------------------------------------------------------------------------- */
 /* Reads what is kept, measures the rest; each is written when it is done. */
 ebb_status ebb_bench_measure(ebb_bench_job *b);
-/* DIR/NAME */
-ebb_status ebb_bench_path(const ebb_bench_job *b, const char *name, char path[EBB_BENCH_PATH]);
 
 /* ---- what is worth its cost (bench_front.c) ------------------------------------------------------------------------------- */
 /* A measurement such that less is better, with its interval. */

@@ -10,12 +10,6 @@
 #include "study/bench.h"
 #include "train/dist.h"
 
-ebb_status ebb_bench_path(const ebb_bench_job *b, const char *name, char path[EBB_BENCH_PATH])
-{
-    int n = snprintf(path, EBB_BENCH_PATH, "%s/%s", b->o.dir, name);
-    return n >= 0 && n < EBB_BENCH_PATH ? EBB_OK : ebb_fail(b->ctx, EBB_E_ARGUMENT, "the name of the directory is too long: %s", b->o.dir);
-}
-
 /* All that the measurement depends on, in words. */
 static void describe(const ebb_bench_job *b, const ebb_bench_cell *c, char text[1024])
 {

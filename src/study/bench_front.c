@@ -70,11 +70,6 @@ static bool has_role(const json_t *cell, ebb_bench_role role)
     return strcmp(ebb_bench_text(cell, "role"), ebb_bench_role_name(role)) == 0;
 }
 
-double ebb_bench_cost(const json_t *cell, const char *cost)
-{
-    return strcmp(cost, "nfe") == 0 ? ebb_bench_number(cell, "nfe") : 1 / ebb_bench_number(cell, "per_second");
-}
-
 /* Of all cells, in their order; what is no ordinary cell counts as not measured. */
 static void points_of(const json_t *cells, const json_t *metric, const char *cost, ebb_bench_point *p)
 {

@@ -333,12 +333,6 @@ void ebb_bench_cells_free(ebb_bench_cells *c)
     *c = (ebb_bench_cells){0};
 }
 
-const char *ebb_bench_role_name(ebb_bench_role role)
-{
-    static const char *const names[] = {"cell", "reference", "score"};
-    return names[role];
-}
-
 /* ---- the list ---------------------------------------------------------------------------------------------------------------- */
 
 ebb_status ebb_bench_list(ebb_context *ctx, char **json)
