@@ -47,7 +47,7 @@ ebb_status ebb_diffusers_net(ebb_diffusers *d);
 /* diffusers_scheduler.c: section process and what of sample the scheduler says. */
 ebb_status ebb_diffusers_scheduler(ebb_diffusers *d);
 
-/* ---- reading and setting (diffusers.c) --------------------------------------------------------------------------------------- */
+/* ---- reading and setting (diffusers_read.c) ------------------------------------------------------------------------------ */
 /* The value of a key that diffusers.def lists, of the kind that is asked for; path: of the file, for the message. */
 ebb_status ebb_diffusers_int(const ebb_diffusers *d, const json_t *config, const char *path, const char *key, int64_t *out);
 ebb_status ebb_diffusers_real(const ebb_diffusers *d, const json_t *config, const char *path, const char *key, double *out);

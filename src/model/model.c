@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/diffusers.h"
+#include "model/model.h"
 
 static ebb_status fill_model(ebb_context *ctx, const ebb_recipe *recipe, ebb_model *m)
 {
@@ -140,18 +140,10 @@ static ebb_status read_model(ebb_context *ctx, const ebb_safetensors *st, ebb_mo
     return ebb_params_read(ctx, &m->params, st, "", m->owned);
 }
 
-int ebb_model_named(const char *path)
-{
-    size_t n = strlen(path);
-    return (n > 12 && strcmp(path + n - 12, ".safetensors") == 0) || ebb_diffusers_is(path);
-}
-
-ebb_status ebb_model_load(ebb_context *ctx, const char *path, ebb_model **out)
+ebb_status ebb_model_read(ebb_context *ctx, const char *path, ebb_model **out)
 {
     ebb_safetensors st;
     *out = NULL;
-    if (ebb_is_directory(path))
-        return ebb_diffusers_load(ctx, path, out);
     EBB_TRY(ebb_st_read(ctx, path, &st));
     ebb_status status = read_model(ctx, &st, out);
     ebb_st_free(&st);

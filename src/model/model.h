@@ -31,6 +31,8 @@ ebb_status ebb_model_step(ebb_context *ctx, const ebb_safetensors *st, int64_t *
 /* Metadata that every file of ebb carries. */
 ebb_status ebb_model_metadata(ebb_context *ctx, const ebb_recipe *recipe, const char *kind, int64_t step,
                               json_t **out);
+/* A model.safetensors; what else may hold a model, ebb_model_load knows (load.c). */
+ebb_status ebb_model_read(ebb_context *ctx, const char *path, ebb_model **out);
 /* model.safetensors: the model's weights. stage: params.length floats of scratch. */
 ebb_status ebb_model_save(ebb_model *model, const char *path, float *stage);
 /* Bytes that saving `arrays` blocks allocates at most, beside the stage. */

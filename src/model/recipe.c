@@ -41,6 +41,16 @@ void ebb_recipe_free(ebb_recipe *recipe)
     ebb_free(recipe);
 }
 
+int ebb_recipe_height(const ebb_recipe *r)
+{
+    return r->data_size.count > 0 ? r->data_size.at[0] : 0;
+}
+
+int ebb_recipe_width(const ebb_recipe *r)
+{
+    return r->data_size.count > 1 ? r->data_size.at[1] : ebb_recipe_height(r);
+}
+
 /* ---- JSON -> recipe --------------------------------------------------------------------- */
 
 static ebb_status read_section(ebb_context *ctx, const char *section, json_t *object, const char *where,

@@ -59,12 +59,12 @@ ebb_status ebb_recipe_parse(ebb_context *ctx, const char *text, const char *wher
 /* The text that names a model kept from before: without the later keys that are at their defaults; ebb_free. */
 ebb_status ebb_recipe_identity(ebb_context *ctx, const ebb_recipe *recipe, char **json);
 ebb_status ebb_recipe_copy(ebb_context *ctx, const ebb_recipe *recipe, ebb_recipe **out);
+int ebb_recipe_height(const ebb_recipe *recipe);     /* 0: not known yet */
+int ebb_recipe_width(const ebb_recipe *recipe);
 
 /* ---- what the other layers take (use.c) ------------------------------------------------- */
 /* Keys that must fit together: shards, levels, sampler, process. */
 ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *recipe);
-int ebb_recipe_height(const ebb_recipe *recipe);     /* 0: not known yet */
-int ebb_recipe_width(const ebb_recipe *recipe);
 /* precision.type=auto becomes what it means on this machine. Done where a run begins; what that run writes says so,
  * and is read, resumed and sampled from as it was trained. */
 void ebb_recipe_settle(const ebb_context *ctx, ebb_recipe *recipe);

@@ -236,16 +236,6 @@ ebb_status ebb_recipe_check(ebb_context *ctx, const ebb_recipe *r)
     return check_sampling(ctx, r);
 }
 
-int ebb_recipe_height(const ebb_recipe *r)
-{
-    return r->data_size.count > 0 ? r->data_size.at[0] : 0;
-}
-
-int ebb_recipe_width(const ebb_recipe *r)
-{
-    return r->data_size.count > 1 ? r->data_size.at[1] : ebb_recipe_height(r);
-}
-
 static ebb_unet_config unet_config(const ebb_recipe *r)
 {
     ebb_unet_config unet = {
