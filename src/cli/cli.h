@@ -121,8 +121,13 @@ double cli_seconds(void);
 bool cli_ranks_begin(ebb_context *ctx, int *code);
 /* The exit code of this process when the work ended with `code`. */
 int cli_ranks_end(ebb_context *ctx, int code);
+
+/* ---- speaker.c --------------------------------------------------------------------------------- */
 /* Whether this process speaks for all. */
 bool cli_speaks(void);
+/* Its rank, and how many there are. */
+int cli_speaker(int *ranks);
+void cli_speaker_set(int rank, int ranks);
 
 /* ---- stop.c ------------------------------------------------------------------------------------ */
 /* From now on the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 only sets a flag; a second one ends the program. */

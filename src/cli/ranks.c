@@ -6,13 +6,13 @@
  */
 #include "cli/cli.h"
 
-static struct { int rank, ranks; } self = {0, 1};
-
 bool cli_ranks_begin(ebb_context *ctx, int *code)
 {
     if (!ebb_ranks_launched())
         return true;
-    ebb_status status = ebb_ranks_begin(ctx, &self.rank, &self.ranks);
+    int rank = 0, ranks = 1;
+    ebb_status status = ebb_ranks_begin(ctx, &rank, &ranks);
+    cli_speaker_set(rank, ranks);
     if (status != EBB_OK)
         *code = cli_fail_context(ctx, status);
     return status == EBB_OK;
@@ -21,15 +21,10 @@ bool cli_ranks_begin(ebb_context *ctx, int *code)
 int cli_ranks_end(ebb_context *ctx, int code)
 {
     if (ebb_ranks_end(ctx) == EBB_OK)
-        return self.rank == 0 ? code : CLI_OK;
-    int rank = self.rank;
-    self.rank = 0;
-    code = cli_fail("rank %d of %d: %s", rank, self.ranks, ebb_message(ctx));
+        return cli_speaks() ? code : CLI_OK;
+    int ranks, rank = cli_speaker(&ranks);
+    cli_speaker_set(0, ranks);
+    code = cli_fail("rank %d of %d: %s", rank, ranks, ebb_message(ctx));
     ebb_ranks_abort(ctx, code);
     return code;
-}
-
-bool cli_speaks(void)
-{
-    return self.rank == 0;
 }
