@@ -6,7 +6,7 @@
 #include "eval/plot.h"
 #include "study/eval.h"
 
-enum { LEFT = 260, WIDTH = 520, RIGHT = 330, TOP = 90, ROW = 56, BAR = 22, BELOW = 30 };
+enum { LEFT = 260, WIDTH = 520, RIGHT = 400, TOP = 90, ROW = 56, BAR = 22, BELOW = 30 };
 
 static double place(double lo, double hi, double value)
 {
