@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A table of results of ebb bench: a row for each sampler and grid, a column for each budget of evaluations.
 
-  python3 bench/nfe_table.py runs/nfe-toys/results.json [METRIC...]
+  python3 bench/nfe_table.py [--best-grid] runs/nfe-toys/results.json [METRIC...]
 
+--best-grid: a row for each sampler, in each column over the best of its grids.
 Markdown. Without METRIC: the one that recommendations go by. The best of each budget is bold, with all that cannot be told from it
 by their 90% intervals; evaluations that are not the column's stand behind the value. Then the recommendations, and how the best of
 each budget compares with the reference.
@@ -13,7 +14,7 @@ import sys
 
 
 def name_of(cell, guided):
-    return f"{cell['sampler']}, {cell['grid']}" + (f", w {cell['guidance']:g}" if guided else "")
+    return cell["sampler"] + (f", {cell['grid']}" if cell["grid"] else "") + (f", w {cell['guidance']:g}" if guided else "")
 
 
 def loss_of(cell, metric):
@@ -38,8 +39,20 @@ def best_of(cells, metric, budget):
     return {key for key, loss in at.items() if loss[1] <= best[2] and loss[2] >= best[1]}
 
 
-def table(results, metric):
+def best_grids(cells, metric):
+    """Of each sampler, guidance and budget the best cell, named by its sampler alone."""
+    best = {}
+    for c in cells:
+        at, loss = (c["sampler"], c["guidance"], c["budget"]), loss_of(c, metric)
+        if loss and (at not in best or loss < loss_of(best[at], metric)):
+            best[at] = c
+    return [dict(c, grid="") for c in best.values()]
+
+
+def table(results, metric, one_grid):
     cells = [c for c in results["cells"] if c["role"] == "cell" and "refused" not in c]
+    if one_grid:
+        cells = best_grids(cells, metric)
     guided = len({c["guidance"] for c in cells}) > 1
     budgets = sorted({c["budget"] for c in cells if c["budget"] > 0})
     rows, best = {}, {b: best_of(cells, metric, b) for b in budgets}
@@ -66,15 +79,16 @@ def table(results, metric):
 
 
 def main():
-    if len(sys.argv) < 2:
+    words = [word for word in sys.argv[1:] if word != "--best-grid"]
+    if not words:
         sys.exit(__doc__)
-    with open(sys.argv[1]) as f:
+    with open(words[0]) as f:
         results = json.load(f)
     metrics = {m["name"]: m for m in results["metrics"]}
-    for name in sys.argv[2:] or [results["metric"]]:
+    for name in words[1:] or [results["metric"]]:
         if name not in metrics:
-            sys.exit(f"nfe_table: no metric {name} in {sys.argv[1]}: {', '.join(metrics)}")
-        print(table(results, metrics[name]) + "\n")
+            sys.exit(f"nfe_table: no metric {name} in {words[0]}: {', '.join(metrics)}")
+        print(table(results, metrics[name], "--best-grid" in sys.argv) + "\n")
     for b in results["budgets"]:
         print(f"- {b['nfe']}: {b['text']}")
     print(f"\n`{results['command']}`")

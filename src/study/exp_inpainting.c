@@ -19,8 +19,8 @@ enum { SETS = 3, METHODS = EBB_TRIAL_METHODS, COPIES = 2, SHOWN = 8, ROWS = METH
 
 static const bool mends[METHODS] = {false, true, false, true};       /* the bias of replacement */
 #define DPS_ALONE "dps:zeta=2,project=0"
-static const struct { const char *name, *pictures, *labels; } sets[SETS] = {
-    {"digits", EBB_TEST_DIGITS, EBB_TEST_DIGIT_LABELS}, {"clothes", EBB_TEST_CLOTHES, NULL}, {"coloured", EBB_TEST_DIGITS, NULL}};
+static const struct { const char *name, *pictures, *labels; int n; } sets[SETS] = {
+    {"digits", EBB_TEST_DIGITS, EBB_TEST_DIGIT_LABELS, 48}, {"clothes", EBB_TEST_CLOTHES, NULL, 24}, {"coloured", EBB_TEST_DIGITS, NULL, 24}};
 
 typedef struct job {
     ebb_trial *x;
@@ -210,8 +210,8 @@ static ebb_status make(job *j)
     ebb_context *ctx = j->x->ctx;
     EBB_TRY(ebb_trial_model(j->x, j->set, &j->model));
     EBB_TRY(ebb_trial_training_pictures(j->x, j->set, 0, j->set == 0 ? ebb_trial_scale(j->x, 0, 500) : 1000, &j->train));
-    EBB_TRY(ebb_trial_pictures_for(j->x, j->model, sets[j->set].pictures, sets[j->set].labels, 0, ebb_trial_scale(j->x, 48, SHOWN),
-                                   &j->truth));
+    EBB_TRY(ebb_trial_pictures_for(j->x, j->model, sets[j->set].pictures, sets[j->set].labels, 0,
+                                   ebb_trial_scale(j->x, sets[j->set].n, SHOWN), &j->truth));
     size_t numbers = (size_t)j->truth.numbers, n = (size_t)j->truth.n;
     if (numbers > PIXELS_MOST * 3)
         return ebb_fail(ctx, EBB_E_INTERNAL, "pictures of %zu numbers are larger than this experiment's masks", numbers);
