@@ -155,13 +155,13 @@ static ebb_status compare(ebb_trial *x, ebb_model *model, const reader *r)
  * each class is asked for as often. */
 typedef struct lead { const char *form; double scale; } lead;
 static const lead leads[] = {{"epsilon", 0}, {"epsilon", 1}, {"epsilon", 4}, {"mean", 1}, {"mean", 4}};
-enum { LEADS = sizeof leads / sizeof leads[0] };
+enum { LEADS = sizeof leads / sizeof leads[0], LED = 200 };
 
 static ebb_status draw_led(ebb_trial *x, ebb_model *model, ebb_model *classifier, lead by, ebb_trial_pictures *made)
 {
     char doing[60];
     ebb_sample_options o = ebb_sample_defaults();
-    o.n = ebb_trial_scale(x, 300, 20);
+    o.n = ebb_trial_scale(x, LED, 20);
     EBB_TRY(ebb_trial_blank_pictures(x, model, o.n, made));
     o.seed = 2;
     o.label = EBB_LABEL_ALL;
@@ -195,7 +195,7 @@ static ebb_status measure_led(ebb_trial *x, ebb_model *model, ebb_model *classif
 
 static ebb_status lead_all(ebb_trial *x, ebb_model *model, ebb_model *classifier, const reader *r)
 {
-    double share[LEADS], n = (double)ebb_trial_scale(x, 300, 20), error = sqrt(0.1 * 0.9 / n);
+    double share[LEADS], n = (double)ebb_trial_scale(x, LED, 20), error = sqrt(0.1 * 0.9 / n);
     char beside[80];
     for (int k = 0; k < LEADS; k++)
         EBB_TRY(measure_led(x, model, classifier, r, leads[k], &share[k]));

@@ -85,7 +85,8 @@ static ebb_status on_progress(void *self, const char *doing, int64_t done, int64
 
 static ebb_status open_quality(ebb_trial *x, const ebb_recipe *data, int64_t n, ebb_quality **out)
 {
-    ebb_quality_options o = {.dir = x->o.dir, .recipe = data, .labels = LABELS, .n = n, .quick = x->o.quick, .progress = on_progress, .user = x};
+    ebb_quality_options o = {.dir = x->o.dir, .recipe = data, .labels = LABELS, .n = n, .quick = x->o.quick,
+                             .no_copies = true, .progress = on_progress, .user = x};
     EBB_TRY(ebb_quality_create(x->ctx, &o, out));
     ebb_trial_figure(x, ebb_quality_floor(*out)[EBB_METRIC_FRECHET].value, "", "Frechet distance of %lld real pictures, the floor", (long long)n);
     return EBB_OK;

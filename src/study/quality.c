@@ -2,6 +2,7 @@
  */
 #include "study/quality.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -231,6 +232,9 @@ static ebb_status judge(ebb_quality *q, const uint8_t *bytes, const ebb_picture_
 {
     EBB_TRY(tell(q, "judging", 0, 2));
     EBB_TRY(ebb_reference_judge(q->ctx, &q->reference, s, resamples, found));
+    found[EBB_METRIC_COPIES] = (ebb_measure){NAN, NAN, NAN};
+    if (q->o.no_copies)
+        return tell(q, "judging", 2, 2);
     EBB_TRY(tell(q, "judging", 1, 2));
     EBB_TRY(ebb_copies_measure(q->ctx, &q->copies, bytes, s->n, of_data, resamples, &found[EBB_METRIC_COPIES]));
     return tell(q, "judging", 2, 2);
@@ -292,8 +296,9 @@ static ebb_status create(ebb_quality *q)
     EBB_TRY(split(q));
     EBB_TRY(read_data(q, q->order, q->references, "reading the reference", &q->set));
     EBB_TRY(ebb_reference_create(q->ctx, &q->set, &q->reference));
-    EBB_TRY(ebb_copies_create(q->ctx, q->bytes, q->data.n, q->data.numbers, q->order, q->references < PROBES ? q->references : PROBES,
-                              &q->copies));
+    int64_t probes = q->references < PROBES ? q->references : PROBES;
+    if (!q->o.no_copies)
+        EBB_TRY(ebb_copies_create(q->ctx, q->bytes, q->data.n, q->data.numbers, q->order, probes, &q->copies));
     return find_floor(q);
 }
 

@@ -1,11 +1,13 @@
 /* quality.h: how good pictures are beside a data set: its pictures halved at random (counter-based permutation of a fixed seed),
- * one half the reference; of the other up to four groups of as many as are judged are the floor, their mean; features and class probabilities by a classifier
- * of the data set that is trained once and kept (study/kept.h), pixels in [-1,1]. Pictures are bytes: floats are quantised first.
+ * one half the reference; of the other up to four groups of as many as are judged are the floor, their mean; features and class
+ * probabilities by a classifier of the data set that is trained once and kept (study/kept.h), pixels in [-1,1]. Pictures are bytes:
+ * floats are quantised first.
  *
  *     ebb_quality_create(ctx, &options, &q);
  *     ebb_quality_judge(q, bytes, n, 40, found);         any number of times
  *
- * Or features are those of Inception-v3, whose weights somebody has. The classifier has seen nine of ten of the data, of both halves alike; the tenth tells how often it is right.
+ * Or features are those of Inception-v3, whose weights somebody has. The classifier has seen nine of ten of the data, of both halves
+ * alike; the tenth tells how often it is right.
  */
 #ifndef EBB_QUALITY_H
 #define EBB_QUALITY_H
@@ -27,6 +29,7 @@ typedef struct ebb_quality_options {
     bool quick;                  /* a classifier that is trained in a moment: to see that all works, not to measure */
     ebb_status (*progress)(void *user, const char *doing, int64_t done, int64_t total);   /* as ebb_keeper's; NULL */
     void *user;
+    bool no_copies;              /* the metric that looks through all data for each picture is left out: NaN */
     const char *inception;       /* weights of Inception-v3 (sample/features.h) in place of the classifier: data need no labels; NULL */
 } ebb_quality_options;
 /* What options point to must outlive it. EBB_E_ARGUMENT: data without labels, too few of them, or points; stopped. */
