@@ -84,13 +84,8 @@ static bool same_curve(const json_t *a, const json_t *b)
 
 static bool on_front(const json_t *results, const char *cost, const json_t *cell)
 {
-    size_t i;
-    json_t *key;
     const json_t *fronts = json_object_get(json_object_get(results, "front"), cost);
-    json_array_foreach (json_object_get(fronts, ebb_bench_text(results, "metric")), i, key)
-        if (strcmp(json_string_value(key), ebb_bench_text(cell, "key")) == 0)
-            return true;
-    return false;
+    return ebb_bench_holds(json_object_get(fronts, ebb_bench_text(results, "metric")), ebb_bench_text(cell, "key"));
 }
 
 /* The curve that begins with cell `from`; n 0: it is no first one, or nothing can be drawn. */
