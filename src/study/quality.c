@@ -232,11 +232,11 @@ static ebb_status judge(ebb_quality *q, const uint8_t *bytes, const ebb_picture_
 {
     EBB_TRY(tell(q, "judging", 0, 2));
     EBB_TRY(ebb_reference_judge(q->ctx, &q->reference, s, resamples, found));
-    found[EBB_METRIC_COPIES] = (ebb_measure){NAN, NAN, NAN};
-    if (q->o.no_copies)
-        return tell(q, "judging", 2, 2);
     EBB_TRY(tell(q, "judging", 1, 2));
-    EBB_TRY(ebb_copies_measure(q->ctx, &q->copies, bytes, s->n, of_data, resamples, &found[EBB_METRIC_COPIES]));
+    if (q->o.no_copies)
+        found[EBB_METRIC_COPIES] = (ebb_measure){NAN, NAN, NAN};
+    else
+        EBB_TRY(ebb_copies_measure(q->ctx, &q->copies, bytes, s->n, of_data, resamples, &found[EBB_METRIC_COPIES]));
     return tell(q, "judging", 2, 2);
 }
 
