@@ -449,8 +449,8 @@ typedef struct ebb_bench_options {
                                     grid, guidance, low, high: the results say what has changed; NULL: none */
     const char *command;         /* that the report says reproduces it; NULL: none */
     /* Called now and then from one thread at a time: what is being done, which cell of how many (0: before the first, as training
-     * what judges), and how much of the whole work is done, 0 to 1; non-zero stops: finished cells are kept, and the next run goes on
-     * with the others. */
+     * what judges), and how much of all cells, or of what goes before them, is done, 0 to 1; non-zero stops: finished cells are kept,
+     * and the next run goes on with the others. */
     int (*progress)(void *user, const char *doing, int64_t cell, int64_t cells, double done);
     void *user;
 } ebb_bench_options;

@@ -71,13 +71,16 @@ static int check(const cli_line *line)
 
 /* ---- progress -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct clock_of_work { double start; } clock_of_work;
+/* When the command began, and, for what is left, when the first cell did (0: not yet). */
+typedef struct clock_of_work { double start, first; } clock_of_work;
 
 static int on_progress(void *user, const char *doing, int64_t cell, int64_t cells, double done)
 {
     char left[32];
-    const clock_of_work *w = user;
-    double gone = cli_seconds() - w->start;
+    clock_of_work *w = user;
+    if (cells > 0 && w->first == 0)
+        w->first = cli_seconds();
+    double gone = cli_seconds() - (cells > 0 ? w->first : w->start);
     if (gone > 0.2 && cells == 0)
         cli_progress(false, "%s  %.0f%%", doing, 100 * done);
     else if (gone > 0.2 && done > 0)

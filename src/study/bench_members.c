@@ -48,7 +48,7 @@ ebb_status ebb_bench_path(const ebb_bench_job *b, const char *name, char path[EB
 int ebb_bench_progress(ebb_bench_job *b, const char *doing, double done)
 {
     double cost = b->index < b->cells.count ? b->cells.cell[b->index].cost : 0;
-    double part = b->work > 0 ? (b->worked + done * cost) / b->work : 0;
+    double part = b->cells.count == 0 ? done : b->work > 0 ? (b->worked + done * cost) / b->work : 0;
     if (!b->stopped && b->o.progress != NULL && b->o.progress(b->o.user, doing, b->index, b->cells.count, fmin(part, 1)) != 0)
         b->stopped = true;
     return b->stopped;

@@ -110,10 +110,12 @@ static ebb_status measure(ebb_bench_job *b, const ebb_bench_cell *c, const char 
 
 /* ---- the subject --------------------------------------------------------------------------------------------------------------- */
 
+/* Of a cell, the work that counts is that of the network: it is done when the pictures are judged. */
 static ebb_status on_quality(void *user, const char *doing, int64_t done, int64_t total)
 {
     subject *s = user;
-    if (ebb_bench_progress(s->b, doing, total > 0 ? (double)done / (double)total : 0) == 0)
+    double part = s->b->cells.count > 0 ? 1 : total > 0 ? (double)done / (double)total : 0;
+    if (ebb_bench_progress(s->b, doing, part) == 0)
         return EBB_OK;
     return ebb_fail(s->b->ctx, EBB_E_ARGUMENT, "stopped during %s", doing);
 }
