@@ -9,14 +9,14 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # g++ and Google Benchmark are for bench/; the cross compiler and qemu for the tests of the
-# ARM kernels, and qemu for those of AVX2 on a processor without AVX-512.
+# ARM kernels, and qemu for those of AVX2 on a processor without AVX-512; gnuplot for that of the plots.gp of ebb bench.
 apt_packages="cmake make gcc g++ libc6-dev pkg-config zlib1g-dev libpng-dev libjansson-dev libpopt-dev
     liblapacke-dev libcmocka-dev libbenchmark-dev librandom123-dev libdnnl-dev ocl-icd-opencl-dev
     libopenmpi-dev openmpi-bin
-    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gnuplot-nox"
 dnf_packages="cmake make gcc gcc-c++ pkgconf-pkg-config zlib-devel libpng-devel jansson-devel popt-devel
     lapack-devel libcmocka-devel google-benchmark-devel Random123-devel onednn-devel
-    openmpi-devel"
+    openmpi-devel gnuplot-minimal"
 brew_packages="cmake pkg-config libpng jansson lapack popt cmocka google-benchmark libomp onednn
     open-mpi"
 # Only for tests: a browser that looks at the report of ebb bench (about 140 MB to fetch). Without it that test is skipped.

@@ -3,7 +3,7 @@
  *
  *     options --(bench_grid.c)--> cells --(bench_toy.c, bench_model.c; kept by bench_cells.c)--> what each was found to be
  *             --(bench_front.c)--> front and recommendations --(bench_against.c)--> what has changed
- *             --(bench_files.c, bench_html.c)--> results.json, results.csv, plots, report.html
+ *             --(bench_files.c, bench_plots.c, bench_gnuplot.c, bench_html.c)--> results.json, results.csv, plots, report.html
  */
 #ifndef EBB_BENCH_H
 #define EBB_BENCH_H
@@ -100,7 +100,7 @@ const char *ebb_bench_text(const json_t *json, const char *key);
 bool ebb_bench_holds(const json_t *keys, const char *key);
 /* "nfe", or "seconds" a sample. */
 double ebb_bench_cost(const json_t *cell, const char *cost);
-/* How much of the present cell is done, 0 to 1. Non-zero: stop. */
+/* How much of the present cell is done, 0 to 1, or of what goes before them all. Non-zero: stop. */
 int ebb_bench_progress(ebb_bench_job *b, const char *doing, double done);
 /* DIR/NAME */
 ebb_status ebb_bench_path(const ebb_bench_job *b, const char *name, char path[EBB_BENCH_PATH]);
@@ -129,9 +129,32 @@ ebb_status ebb_bench_recommend(ebb_context *ctx, json_t *results);
 /* What ebb_bench says of results.against. path: as its options have it. EBB_E_FORMAT: neither results nor a table. */
 ebb_status ebb_bench_against(ebb_context *ctx, const json_t *results, const char *path, json_t **out);
 
-/* ---- files (bench_files.c, bench_html.c) ------------------------------------------------------------------------------------- */
-/* results.json, results.csv, nfe.png, seconds.png */
+/* ---- what plots show (bench_curves.c) ------------------------------------------------------------------------------------------- */
+enum { EBB_BENCH_CURVE = 64 };
+/* The metric's measurements of a sampler over a grid, in the order of its budgets; only what logarithmic axes can show.
+ * low, high: NaN where there is no interval. */
+typedef struct ebb_bench_curve {
+    const json_t *of;            /* its first cell */
+    double x[EBB_BENCH_CURVE], y[EBB_BENCH_CURVE], low[EBB_BENCH_CURVE], high[EBB_BENCH_CURVE];
+    int n;
+    bool front;                  /* one of its cells is on the front */
+} ebb_bench_curve;
+/* cost: "nfe" or "seconds". n 0: cell `from` is not the first of its curve, or nothing of it can be shown. */
+void ebb_bench_curve_from(const json_t *results, const char *cost, size_t from, ebb_bench_curve *c);
+/* Of the metric: what as many real samples come to, and the reference; NaN: there is none. */
+double ebb_bench_floor(const json_t *results);
+double ebb_bench_reference(const json_t *results);
+/* Of cost and metric, with a margin; false: nothing can be shown. */
+typedef struct ebb_bench_range { double lo[2], hi[2]; } ebb_bench_range;
+bool ebb_bench_range_of(const json_t *results, const char *cost, ebb_bench_range *r);
+
+/* ---- files (bench_files.c, bench_plots.c, bench_gnuplot.c, bench_html.c) ---------------------------------------------------------- */
+/* results.json, results.csv, and the next two */
 ebb_status ebb_bench_write(ebb_bench_job *b, const json_t *results);
+/* nfe.png, seconds.png */
+ebb_status ebb_bench_plots(ebb_bench_job *b, const json_t *results);
+/* plots.gp: a script of gnuplot, with the numbers in it, that draws nfe.svg and seconds.svg. */
+ebb_status ebb_bench_gnuplot(ebb_bench_job *b, const json_t *results);
 /* report.html, by results and the pictures of cells. */
 ebb_status ebb_bench_html(ebb_bench_job *b, const json_t *results);
 

@@ -4,7 +4,7 @@
 expect 0 bench --list; prints 'dpmpp-2m'; prints '10 (quick)'
 expect 0 bench --list --json; is_json
 expect 0 bench toy:mixture --quick -n 300 --resamples 10 -o q; prints 'not told apart'; prints 'reference'; prints 'results.csv'
-only q results.json results.csv nfe.png seconds.png report.html cells
+only q results.json results.csv nfe.png seconds.png plots.gp report.html cells
 head -1 q/results.csv | grep -q '^role,sampler,grid,guidance,budget,steps,nfe,metric,value,low,high' || fail "results.csv has another head"
 grep -q '"command": "ebb bench toy:mixture --quick -n 300 --resamples 10 -o q"' q/results.json || fail "the command is not in results.json"
 [ "$(grep -c '^cell,euler,karras,0,10,10,10,' q/results.csv)" -ge 5 ] || fail "no rows of euler at 10 evaluations"

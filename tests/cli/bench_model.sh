@@ -8,7 +8,7 @@ labels="$DATA/mnist/mnist-test-labels-idx1-ubyte.gz"
 expect 0 train tiny.json -o run
 run="run/model.safetensors --quick -n 40 --samplers ddim,unipc,heun --nfe 4,6 --reference 20 --data $images --labels $labels --keep judge"
 expect 0 bench $run --resamples 10 -o b; prints 'frechet'; prints 'reference'; prints 'report.html'
-only b results.json results.csv nfe.png seconds.png report.html cells
+only b results.json results.csv nfe.png seconds.png plots.gp report.html cells
 grep -q '"name": "coverage"' b/results.json || fail "no coverage among the metrics"
 grep -q '"kind": "model"' b/results.json || fail "it is not said that it is a model"
 [ "$(grep -c '^cell,heun,even,0,6,3,5,' b/results.csv)" -ge 5 ] || fail "no rows of heun at 6 evaluations, which pay for 3 steps"
@@ -40,6 +40,17 @@ expect 0 bench folder $draw -o folder-b; prints 'unipc'
 expect 0 bench single/model.safetensors $draw -o single-b
 for d in folder single; do cut -d, -f1-12 $d-b/results.csv >$d.csv; done
 cmp -s folder.csv single.csv || fail "the pipeline of a model is judged otherwise than the model"
+
+# The script of the plots draws them without a word, whatever the model is called: its name is a text there, not a command.
+name=$(printf "it's\nsystem('touch broken')\n.safetensors")
+cp single/model.safetensors "$name"
+expect 0 bench "$name" $draw -o named
+if command -v gnuplot >/dev/null; then
+    (cd named && gnuplot plots.gp) >out 2>err || fail "gnuplot refuses plots.gp"
+    [ ! -s err ] || fail "gnuplot complains of plots.gp"
+    only named results.json results.csv nfe.png seconds.png plots.gp report.html cells nfe.svg seconds.svg
+    grep -qE '(ddim|unipc), [a-z]+<' named/nfe.svg || fail "nfe.svg does not name the sampler on the front"
+fi
 
 # Stopped while the classifier is trained, or in a cell: exit code 3, and the same command goes on.
 interrupt_when '[ "$(ls s/cells/*.json 2>/dev/null | wc -l)" -ge 2 ]' bench $run --resamples 10 -o s --nfe 4,6,800
