@@ -441,7 +441,8 @@ typedef struct ebb_bench_options {
     int resamples;               /* of intervals; 0: 40; -1: none */
     const char *model;           /* of a law: a model that learned its score; then each cell is also run over the exact one */
     const char *process;         /* of a law: as ebb_toy_options has it */
-    const char *data, *labels;   /* of a model: data that its pictures are judged beside; NULL: those it was trained on */
+    const char *data, *labels;   /* of a model: data that its pictures are judged beside, as ebb_eval_options has them; NULL: those it was
+                                    trained on */
     const char *keep;            /* of a model: directory of the classifier that judges, trained where it is not there;
                                     NULL: runs/experiments */
     const char *precision;       /* of a model's activations: "f32", "bf16"; NULL: as it was trained */

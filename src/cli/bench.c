@@ -31,8 +31,8 @@ static const struct poptOption options[] = {
     {"resamples", 0, POPT_ARG_INT, &given.resamples, 0, "of the intervals (default 40; -1: no intervals)", "B"},
     {"model", 0, POPT_ARG_STRING, &given.model, 0, "laws: a model that learned the score: its error apart from that of the steps", "FILE"},
     {"process", 0, POPT_ARG_STRING, &given.process, 0, "laws: how noise is added (default vp): KIND[:key=value,...]", "P"},
-    {"data", 0, POPT_ARG_STRING, &given.data, 0, "models: pictures to judge by, file or folder (default: those trained on)", "DATA"},
-    {"labels", 0, POPT_ARG_STRING, &given.labels, 0, "models: labels of idx and npy data", "FILE"},
+    {"data", 0, POPT_ARG_STRING, &given.data, 0, "models: pictures to judge by, file, folder or recipe (default: those trained on)", "DATA"},
+    {"labels", 0, POPT_ARG_STRING, &given.labels, 0, "models: labels of idx and npy data, or in place of the recipe's", "FILE"},
     {"keep", 0, POPT_ARG_STRING, &given.keep, 0, "models: directory of the classifier that judges, trained if missing (default runs/experiments)", "DIR"},
     {"against", 0, POPT_ARG_STRING, &given.against, 0,
      "say what has changed beyond the intervals since another run (results.json), or beside a table (sampler,nfe,metric,value)", "REF"},
@@ -206,11 +206,24 @@ static int read_class(int *label)
     return CLI_OK;
 }
 
-/* How to do it again, as it was given; what a shell could take for its own is quoted. */
+static void add_text(char command[4096], const char *text, size_t length)
+{
+    size_t n = strlen(command);
+    snprintf(command + n, 4096 - n, "%.*s", (int)length, text);
+}
+
+/* How to do it again, as it was given; what a shell could take for its own is quoted, a quote by leaving the quotes: 'it'\''s'. */
 static void add_word(char command[4096], const char *word)
 {
-    size_t n = strlen(command), plain = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./");
-    snprintf(command + n, 4096 - n, word[plain] == 0 && *word ? " %s" : " '%s'", word);
+    size_t plain = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./");
+    bool quoted = word[plain] != 0 || *word == 0;
+    add_text(command, quoted ? " '" : " ", 2);
+    for (; quoted && strchr(word, '\''); word = strchr(word, '\'') + 1) {
+        add_text(command, word, strcspn(word, "'"));
+        add_text(command, "'\\''", 4);
+    }
+    add_text(command, word, strlen(word));
+    add_text(command, "'", quoted);
 }
 
 static void add_option(char command[4096], const char *name, const char *value)

@@ -35,6 +35,36 @@ ebb_status ebb_data_redirect(ebb_context *ctx, const char *data, const char *lab
     return EBB_OK;
 }
 
+static bool names_recipe(const char *data)
+{
+    for (const ebb_embedded *e = ebb_embedded_recipes; e->name != NULL; e++)
+        if (strcmp(e->name, data) == 0)
+            return true;
+    return ends_with(data, ".json");
+}
+
+ebb_status ebb_data_recipe(ebb_context *ctx, const ebb_recipe *own, const char *data, const char *labels, ebb_recipe **out)
+{
+    ebb_recipe *r;
+    bool named = data != NULL && names_recipe(data);
+    if (named)
+        EBB_TRY(ebb_recipe_load(ctx, data, &r));
+    else if (own != NULL)
+        EBB_TRY(ebb_recipe_copy(ctx, own, &r));
+    else
+        EBB_TRY(ebb_recipe_default(ctx, &r));
+    ebb_status status = EBB_OK;
+    if (data != NULL && !named)
+        status = ebb_data_redirect(ctx, data, labels, r);
+    else if (labels != NULL)
+        status = set_text(ctx, r->data_labels, labels, "labels");
+    if (status == EBB_OK)
+        *out = r;
+    else
+        ebb_recipe_free(r);
+    return status;
+}
+
 /* The model's recipe with these data instead of its own. */
 static ebb_status redirect(ebb_context *ctx, const ebb_data_choice *c, ebb_recipe *r)
 {

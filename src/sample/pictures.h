@@ -15,6 +15,9 @@ typedef struct ebb_data_choice {
 } ebb_data_choice;
 /* A recipe with these data, of which nothing is left out, in place of its own; labels NULL: none. */
 ebb_status ebb_data_redirect(ebb_context *ctx, const char *path, const char *labels, ebb_recipe *recipe);
+/* A recipe (the caller's) for `data`: that recipe, where it names one or a file of one (.json); own with the file or folder in place of
+ * its data; NULL: own as it is. labels take the place of a recipe's; NULL: none do. own NULL: ebb's defaults. */
+ebb_status ebb_data_recipe(ebb_context *ctx, const ebb_recipe *own, const char *data, const char *labels, ebb_recipe **out);
 /* Opens them, fills in choice->n, and writes the name of the data to `name`. The data may hold pictures beyond those that
  * are asked for. EBB_E_SHAPE: pictures of another size than the model's; EBB_E_ARGUMENT: fewer than asked for. */
 ebb_status ebb_data_open(ebb_context *ctx, const ebb_model *model, ebb_data_choice *choice, ebb_dataset *out,

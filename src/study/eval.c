@@ -41,28 +41,10 @@ static ebb_status check(ebb_eval_job *j, const ebb_eval_options *options)
     return j->model != NULL ? ebb_model_denoises(j->ctx, j->model) : EBB_OK;
 }
 
-static bool names_recipe(const char *data)
-{
-    size_t n = strlen(data);
-    for (const ebb_embedded *e = ebb_embedded_recipes; e->name != NULL; e++)
-        if (strcmp(e->name, data) == 0)
-            return true;
-    return n > 5 && strcmp(data + n - 5, ".json") == 0;
-}
-
 /* The model's recipe, another, or one that is made of a path; and its size, so that pictures of another are refused early. */
 static ebb_status choose_data(ebb_eval_job *j)
 {
-    ebb_eval_options *o = &j->o;
-    bool named = o->data != NULL && names_recipe(o->data);
-    if (named)
-        EBB_TRY(ebb_recipe_load(j->ctx, o->data, &j->recipe));
-    else if (j->model != NULL)
-        EBB_TRY(ebb_recipe_copy(j->ctx, j->model->recipe, &j->recipe));
-    else
-        EBB_TRY(ebb_recipe_default(j->ctx, &j->recipe));
-    if (o->data != NULL && !named)
-        EBB_TRY(ebb_data_redirect(j->ctx, o->data, o->labels, j->recipe));
+    EBB_TRY(ebb_data_recipe(j->ctx, j->model != NULL ? j->model->recipe : NULL, j->o.data, j->o.labels, &j->recipe));
     EBB_TRY(ebb_recipe_complete(j->ctx, j->recipe));
     j->shape[0] = ebb_recipe_height(j->recipe);
     j->shape[1] = ebb_recipe_width(j->recipe);
@@ -143,8 +125,8 @@ static ebb_status run(ebb_eval_job *j, const ebb_eval_options *options)
     EBB_TRY(check(j, options));
     EBB_TRY(choose_data(j));
     EBB_TRY(j->model != NULL ? check_model(j) : ebb_eval_read(j));
-    ebb_quality_options q = {.dir = j->o.dir, .recipe = j->recipe, .labels = j->o.data == NULL || names_recipe(j->o.data) ? j->o.labels : NULL,
-                             .n = j->n, .resamples = j->o.resamples, .quick = j->o.quick != 0, .progress = on_quality, .user = j, .inception = j->o.inception};
+    ebb_quality_options q = {.dir = j->o.dir, .recipe = j->recipe, .n = j->n, .resamples = j->o.resamples, .quick = j->o.quick != 0,
+                             .inception = j->o.inception, .progress = on_quality, .user = j};
     if (j->o.out != NULL)
         EBB_TRY(ebb_directory_make(j->ctx, j->o.out));
     EBB_TRY(ebb_quality_create(j->ctx, &q, &j->quality));

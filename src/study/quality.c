@@ -47,12 +47,8 @@ static ebb_status tell(const ebb_quality *q, const char *doing, int64_t done, in
 static ebb_status choose_data(ebb_quality *q)
 {
     ebb_recipe *r;
-    EBB_TRY(ebb_recipe_copy(q->ctx, q->o.recipe, &q->recipe));
+    EBB_TRY(ebb_data_recipe(q->ctx, q->o.recipe, q->o.data, q->o.labels, &q->recipe));
     r = q->recipe;
-    if (q->o.data != NULL)
-        EBB_TRY(ebb_data_redirect(q->ctx, q->o.data, q->o.labels, r));
-    else if (q->o.labels != NULL && snprintf(r->data_labels, sizeof r->data_labels, "%s", q->o.labels) >= (int)sizeof r->data_labels)
-        return ebb_fail(q->ctx, EBB_E_ARGUMENT, "labels: a path of more than %d bytes", EBB_TEXT_MAX - 1);
     if (strcmp(r->data_kind, "ring") == 0 || strcmp(r->data_kind, "target") == 0)
         return ebb_fail(q->ctx, EBB_E_ARGUMENT, "data.kind=%s makes points: quality is of pictures; ebb toy compares points with their law",
                         r->data_kind);

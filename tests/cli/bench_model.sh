@@ -41,6 +41,16 @@ expect 0 bench single/model.safetensors $draw -o single-b
 for d in folder single; do cut -d, -f1-12 $d-b/results.csv >$d.csv; done
 cmp -s folder.csv single.csv || fail "the pipeline of a model is judged otherwise than the model"
 
+# Data by the name of a recipe: the same as by the files that it names. Another size is refused before a classifier is trained.
+printf '{"data": {"kind": "idx", "path": "%s", "labels": "%s", "size": 28}}\n' "$images" "$labels" >judges.json
+expect 0 bench single/model.safetensors --quick --precision f32 -n 40 --samplers ddim,unipc --nfe 4 --reference 20 --data judges.json \
+    --keep judge --resamples -1 -o recipe-b
+cut -d, -f1-12 recipe-b/results.csv >recipe.csv
+cmp -s recipe.csv single.csv || fail "other results beside the same data by a recipe"
+sed 's/28/32/' judges.json >wide.json
+expect 1 bench single/model.safetensors --quick -n 40 --data wide.json --keep none -o x; says '32x32x1'
+absent none x/results.json
+
 # The script of the plots draws them without a word, whatever the model is called: its name is a text there, not a command.
 name=$(printf "it's\nsystem('touch broken')\n.safetensors")
 cp single/model.safetensors "$name"
@@ -49,6 +59,7 @@ if command -v gnuplot >/dev/null; then
     (cd named && gnuplot plots.gp) >out 2>err || fail "gnuplot refuses plots.gp"
     [ ! -s err ] || fail "gnuplot complains of plots.gp"
     only named results.json results.csv nfe.png seconds.png plots.gp report.html cells nfe.svg seconds.svg
+    grep -qF "it'\\\\''s" named/results.json || fail "the command to do it again does not quote a quote"
     grep -qE '(ddim|unipc), [a-z]+<' named/nfe.svg || fail "nfe.svg does not name the sampler on the front"
 fi
 
