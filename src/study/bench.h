@@ -154,7 +154,7 @@ ebb_status ebb_bench_write(ebb_bench_job *b, const json_t *results);
 /* nfe.png, seconds.png */
 ebb_status ebb_bench_plots(ebb_bench_job *b, const json_t *results);
 /* plots.gp: a script of gnuplot, with the numbers in it, that draws nfe.svg and seconds.svg. */
-ebb_status ebb_bench_gnuplot(ebb_bench_job *b, const json_t *results);
+ebb_status ebb_bench_put_gnuplot(ebb_writer *w, const json_t *results);
 /* report.html, by results and the pictures of cells. */
 ebb_status ebb_bench_html(ebb_bench_job *b, const json_t *results);
 

@@ -24,7 +24,7 @@ static const char *shown(double value, char out[32])
     return out;
 }
 
-static ebb_status write_row(ebb_writer *w, const json_t *cell, const json_t *metric, const json_t *found)
+static ebb_status put_row(ebb_writer *w, const json_t *cell, const json_t *metric, const json_t *found)
 {
     static const char *const of_found[] = {"value", "low", "high"}, *const of_cell[] = {"seconds", "per_second"};
     char line[900], name[2][EBB_BENCH_NAME + 3], text[32];
@@ -41,7 +41,7 @@ static ebb_status write_row(ebb_writer *w, const json_t *cell, const json_t *met
     return ebb_writer_write(w, line, (size_t)n);
 }
 
-static ebb_status write_rows(ebb_writer *w, const json_t *results)
+static ebb_status put_rows(ebb_writer *w, const json_t *results)
 {
     static const char head[] = "role,sampler,grid,guidance,budget,steps,nfe,metric,value,low,high,floor,seconds,per_second\n";
     size_t i, k;
@@ -51,18 +51,20 @@ static ebb_status write_rows(ebb_writer *w, const json_t *results)
         json_array_foreach (json_object_get(results, "metrics"), k, metric) {
             const json_t *found = json_object_get(json_object_get(cell, "metrics"), ebb_bench_text(metric, "name"));
             if (found != NULL)
-                EBB_TRY(write_row(w, cell, metric, found));
+                EBB_TRY(put_row(w, cell, metric, found));
         }
     return EBB_OK;
 }
 
-static ebb_status write_csv(ebb_bench_job *b, const json_t *results)
+/* ---- all files ---------------------------------------------------------------------------------------------------------------- */
+
+static ebb_status write_text(ebb_bench_job *b, const json_t *results, const char *name, ebb_status (*put)(ebb_writer *, const json_t *))
 {
     char path[EBB_BENCH_PATH];
     ebb_writer *w;
-    EBB_TRY(ebb_bench_path(b, "results.csv", path));
+    EBB_TRY(ebb_bench_path(b, name, path));
     EBB_TRY(ebb_writer_open(b->ctx, path, &w));
-    ebb_status status = write_rows(w, results);
+    ebb_status status = put(w, results);
     if (status == EBB_OK)
         status = ebb_writer_commit(&w);
     ebb_writer_abort(&w);
@@ -74,7 +76,7 @@ ebb_status ebb_bench_write(ebb_bench_job *b, const json_t *results)
     char path[EBB_BENCH_PATH];
     EBB_TRY(ebb_bench_path(b, "results.json", path));
     EBB_TRY(ebb_json_write(b->ctx, path, results));
-    EBB_TRY(write_csv(b, results));
-    EBB_TRY(ebb_bench_plots(b, results));
-    return ebb_bench_gnuplot(b, results);
+    EBB_TRY(write_text(b, results, "results.csv", put_rows));
+    EBB_TRY(write_text(b, results, "plots.gp", ebb_bench_put_gnuplot));
+    return ebb_bench_plots(b, results);
 }

@@ -104,7 +104,7 @@ static ebb_status put_figure(ebb_writer *w, const json_t *results, const char *c
     return put(w, "\n\n");
 }
 
-static ebb_status put_script(ebb_writer *w, const json_t *results)
+ebb_status ebb_bench_put_gnuplot(ebb_writer *w, const json_t *results)
 {
     char what[500], metric[500];
     EBB_TRY(put(w, "# gnuplot plots.gp: draws nfe.svg and seconds.svg. In the numbers: cost, value and its interval.\n"
@@ -114,17 +114,4 @@ static ebb_status put_script(ebb_writer *w, const json_t *results)
                 quoted(ebb_bench_text(results, "metric"), metric)));
     EBB_TRY(put_figure(w, results, "nfe", "evaluations of the network"));
     return put_figure(w, results, "seconds", "seconds a sample");
-}
-
-ebb_status ebb_bench_gnuplot(ebb_bench_job *b, const json_t *results)
-{
-    char path[EBB_BENCH_PATH];
-    ebb_writer *w;
-    EBB_TRY(ebb_bench_path(b, "plots.gp", path));
-    EBB_TRY(ebb_writer_open(b->ctx, path, &w));
-    ebb_status status = put_script(w, results);
-    if (status == EBB_OK)
-        status = ebb_writer_commit(&w);
-    ebb_writer_abort(&w);
-    return status;
 }
