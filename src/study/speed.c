@@ -5,46 +5,17 @@
  * sampling run is many evaluations long: it needs no warming up, and one has to do.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "train/dist.h"
 #include "train/learner.h"
 #include "model/plans.h"
-#include "study/profile.h"
 #include "study/speed.h"
 
 #define WARM_UP 2
 #define STEPS_MIN 5
-#define STEPS_MAX 10000
 #define SECONDS_DEFAULT 3.0
 #define SYNTHETIC_MIN 64
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The clock on the wall, over all timed steps, goes into the profile. */
-ebb_status ebb_timing_run(ebb_timing *t)
-{
-    for (int i = 0; i < t->warm_up; i++)
-        EBB_TRY(t->step(t->self));
-    if (t->profile)
-        EBB_TRY(ebb_plan_profile(t->plan));
-    double start = ebb_seconds(), last = start;
-    for (int more = 1; more && t->steps < STEPS_MAX;) {
-        EBB_TRY(t->step(t->self));
-        double now = ebb_seconds();
-        t->seconds[t->steps++] = now - last;
-        last = now;
-        more = t->steps < t->steps_min || last - start < t->seconds_min;
-        EBB_TRY(ebb_ranks_any(t->ctx, &more));
-    }
-    qsort(t->seconds, (size_t)t->steps, sizeof *t->seconds, compare);
-    return t->profile ? ebb_profile_report(t->ctx, t->plan, last - start, t->workers, &t->report) : EBB_OK;
-}
 
 /* ---- training --------------------------------------------------------------------------- */
 
@@ -222,7 +193,7 @@ static ebb_status run(ebb_context *ctx, ebb_recipe *r, const ebb_speed_options *
                     .workers = ctx->threads};
     ebb_status status = adapt(ctx, r, o);
     if (status == EBB_OK)
-        status = ebb_alloc(ctx, (void **)&t.seconds, STEPS_MAX, sizeof *t.seconds, "times of the steps");
+        status = ebb_alloc(ctx, (void **)&t.seconds, EBB_TIMING_MAX, sizeof *t.seconds, "times of the steps");
     status = ebb_ranks_agree(ctx, status);
     if (status == EBB_OK)
         status = o->sample ? ebb_speed_sampling(ctx, r, &t)

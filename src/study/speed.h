@@ -5,6 +5,8 @@
 
 #include "model/report.h"
 
+#define EBB_TIMING_MAX 10000     /* steps */
+
 typedef struct ebb_timing {
     ebb_context *ctx;
     int warm_up, steps_min;      /* not timed; timed at least */
@@ -17,11 +19,12 @@ typedef struct ebb_timing {
     int workers;                 /* threads */
     int evaluations;             /* sampling: of the network, for each picture */
     /* out */
-    double *seconds;             /* of each timed step, sorted */
+    double *seconds;             /* (EBB_TIMING_MAX) of each timed step, sorted: the caller's */
     int steps;
     json_t *report;              /* of the profile */
 } ebb_timing;
 
+/* (timing.c) */
 ebb_status ebb_timing_run(ebb_timing *timing);
 /* Whole sampling runs of train_batch pictures, by the recipe's sampler and random weights (speed_sample.c). */
 ebb_status ebb_speed_sampling(ebb_context *ctx, const ebb_recipe *recipe, ebb_timing *timing);
