@@ -42,7 +42,7 @@ static int on_progress(void *user, const char *doing, int64_t done, int64_t tota
 
 static json_t *measure_json(const ebb_measure *m)
 {
-    return json_pack("{s:o, s:o, s:o}", "value", ebb_toy_number(m->value), "low", ebb_toy_number(m->low), "high", ebb_toy_number(m->high));
+    return json_pack("{s:o, s:o, s:o}", "value", ebb_report_number(m->value), "low", ebb_report_number(m->low), "high", ebb_report_number(m->high));
 }
 
 static ebb_status judge(toy *s, ebb_toy_walk *w, json_t *metrics)

@@ -9,11 +9,6 @@
 #define FLOW_SAMPLES 256         /* that are held against the exact flow */
 #define MODES_SHOWN 64
 
-json_t *ebb_toy_number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 /* ---- one sampler ---------------------------------------------------------------------------------------------------------- */
 
 static ebb_status add_distances(ebb_toy_job *t, const double *x, json_t *to)
@@ -30,16 +25,16 @@ static ebb_status add_distances(ebb_toy_job *t, const double *x, json_t *to)
     for (int d = 0; d < EBB_DISTANCES; d++)
         if (ebb_distance_fits((ebb_distance)d, t->law.dim))
             json_object_set_new(all, ebb_distance_name((ebb_distance)d),
-                                json_pack("{s:o, s:o, s:o, s:o}", "value", ebb_toy_number(found[d].value), "floor",
-                                          ebb_toy_number(floor[d]), "low", ebb_toy_number(found[d].low), "high",
-                                          ebb_toy_number(found[d].high)));
+                                json_pack("{s:o, s:o, s:o, s:o}", "value", ebb_report_number(found[d].value), "floor",
+                                          ebb_report_number(floor[d]), "low", ebb_report_number(found[d].low), "high",
+                                          ebb_report_number(found[d].high)));
     return ebb_toy_progress(t, 2, 2) != 0 ? ebb_toy_stopped(t) : EBB_OK;
 }
 
 static json_t *test_row(const double *share, const double *expected, int count, int64_t n)
 {
     ebb_chi_square test = ebb_shares_test(share, expected, count, n);
-    return json_pack("{s:o, s:i, s:f}", "value", ebb_toy_number(test.value), "freedom", test.freedom, "chance", test.chance);
+    return json_pack("{s:o, s:i, s:f}", "value", ebb_report_number(test.value), "freedom", test.freedom, "chance", test.chance);
 }
 
 /* Shares of modes, where there are not too many, and of classes; of the whole law, though a class may be aimed at. */
@@ -120,7 +115,7 @@ static ebb_status add_all(ebb_toy_job *t, const ebb_toy_walk *w, json_t *to)
     add_moments(t, w->x, to);
     if (!w->random) {
         EBB_TRY(ebb_toy_flow_error(t, w, t->o.n < FLOW_SAMPLES ? t->o.n : FLOW_SAMPLES, 0, &error));
-        json_object_set_new(to, "flow_error", ebb_toy_number(error.value));
+        json_object_set_new(to, "flow_error", ebb_report_number(error.value));
     }
     if (t->model != NULL) {
         EBB_TRY(ebb_toy_fisher(t, &fisher));

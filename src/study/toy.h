@@ -10,6 +10,7 @@
 #include "sample/field.h"
 #include "sample/guided.h"
 #include "model/model.h"
+#include "model/report.h"
 
 #define EBB_TOY_ROWS 64          /* samples that walk together */
 
@@ -32,6 +33,8 @@ typedef struct ebb_toy_job {
 
 /* ---- options (toy_options.c) -------------------------------------------------------------------------------------------- */
 ebb_status ebb_toy_settle(ebb_toy_job *t, const ebb_toy_options *options);
+/* The names of a list with + between, or all of the table; one at a time from *at = 0. NULL: no more. name: room. */
+const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128]);
 /* What a job holds; also after a failure (toy.c). */
 void ebb_toy_free(ebb_toy_job *t);
 
@@ -104,11 +107,6 @@ ebb_status ebb_toy_compare(ebb_toy_job *t, json_t **out);
 ebb_status ebb_toy_convergence(ebb_toy_job *t, json_t **out);
 ebb_status ebb_toy_panels(ebb_toy_job *t, json_t **out);
 ebb_status ebb_toy_restore(ebb_toy_job *t, json_t **out);
-
-/* ---- reports ---------------------------------------------------------------------------------------------------------------- */
-json_t *ebb_toy_number(double value);    /* null where it is not finite */
-/* The names of a list with + between, or all of the table; one at a time from *at = 0. NULL: no more. name: room. */
-const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128]);
 
 /* ---- pictures (toy_picture.c) ------------------------------------------------------------------------------------------------ */
 /* Samples x (n,dim) beside the law or over its density. */

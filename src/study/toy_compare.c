@@ -18,24 +18,6 @@ static bool has_order(const ebb_sampler *s)
     return s->evaluations > 0 && s->run != ebb_sample_langevin && s->run != ebb_sample_annealed;
 }
 
-const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128])
-{
-    const char *list = t->o.sampler;
-    if (list == NULL) {
-        const ebb_sampler *s = ebb_sampler_at((*at)++);
-        if (s != NULL)
-            snprintf(name, 128, "%s", s->name);
-        return s != NULL ? name : NULL;
-    }
-    list += *at;
-    size_t n = strcspn(list, "+");
-    if (n == 0)
-        return NULL;
-    snprintf(name, 128, "%.*s", (int)(n < 127 ? n : 127), list);
-    *at += (int)n + (list[n] == '+');
-    return name;
-}
-
 /* Every name must be known before the work begins. */
 static ebb_status check_names(ebb_toy_job *t)
 {
@@ -55,7 +37,7 @@ static void add_columns(const ebb_toy_job *t, const double *value, json_t *row)
 {
     for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++)
         if (ebb_distance_fits(columns[c], t->law.dim))
-            json_object_set_new(row, ebb_distance_name(columns[c]), ebb_toy_number(value[columns[c]]));
+            json_object_set_new(row, ebb_distance_name(columns[c]), ebb_report_number(value[columns[c]]));
 }
 
 static ebb_status judge_walk(ebb_toy_job *t, ebb_toy_walk *w, json_t *row)
@@ -72,7 +54,7 @@ static ebb_status judge_walk(ebb_toy_job *t, ebb_toy_walk *w, json_t *row)
     add_columns(t, value, row);
     if (!w->random)
         EBB_TRY(ebb_toy_flow_error(t, w, w->n < FLOW_SAMPLES ? w->n : FLOW_SAMPLES, 0, &error));
-    json_object_set_new(row, "flow_error", ebb_toy_number(error.value));
+    json_object_set_new(row, "flow_error", ebb_report_number(error.value));
     return EBB_OK;
 }
 
@@ -195,10 +177,10 @@ static void add_orders(json_t *rows, const char *name, const char *grid, const c
     for (int k = 0; k < RUNS; k++) {
         json_array_append_new(s, json_integer(steps[k]));
         json_array_append_new(v, json_integer(nfe[k]));
-        json_array_append_new(e, ebb_toy_number(error[k]));
+        json_array_append_new(e, ebb_report_number(error[k]));
     }
-    json_object_set_new(row, "order", ebb_toy_number(slope_of(steps, error, RUNS)));
-    json_object_set_new(row, "last_order", ebb_toy_number(log2(error[RUNS - 2] / error[RUNS - 1])));
+    json_object_set_new(row, "order", ebb_report_number(slope_of(steps, error, RUNS)));
+    json_object_set_new(row, "last_order", ebb_report_number(log2(error[RUNS - 2] / error[RUNS - 1])));
     json_object_set_new(row, "steps", s);
     json_object_set_new(row, "nfe", v);
     json_object_set_new(row, "error", e);

@@ -206,6 +206,24 @@ ebb_status ebb_toy_settle(ebb_toy_job *t, const ebb_toy_options *options)
 
 /* ---- lists --------------------------------------------------------------------------------------------------------------- */
 
+const char *ebb_toy_next_sampler(const ebb_toy_job *t, int *at, char name[128])
+{
+    const char *list = t->o.sampler;
+    if (list == NULL) {
+        const ebb_sampler *s = ebb_sampler_at((*at)++);
+        if (s != NULL)
+            snprintf(name, 128, "%s", s->name);
+        return s != NULL ? name : NULL;
+    }
+    list += *at;
+    size_t n = strcspn(list, "+");
+    if (n == 0)
+        return NULL;
+    snprintf(name, 128, "%.*s", (int)(n < 127 ? n : 127), list);
+    *at += (int)n + (list[n] == '+');
+    return name;
+}
+
 ebb_status ebb_target_list(ebb_context *ctx, char **json)
 {
     json_t *list = json_array();

@@ -164,7 +164,7 @@ ebb_status ebb_toy_fisher(ebb_toy_job *t, json_t **out)
         f.at = ebb_process_level(p, p->steps > 0 ? round(time) : time);
         fisher_level(&f, &wrong, &size);
         json_array_append_new(*out, json_pack("{s:f, s:f, s:o, s:o}", "t", f.at.t, "k_sigma", f.at.sigma / f.at.alpha, "divergence",
-                                              ebb_toy_number(wrong), "score", ebb_toy_number(size)));
+                                              ebb_report_number(wrong), "score", ebb_report_number(size)));
     }
     ebb_free(f.room);
     return ebb_toy_stopped(t);
