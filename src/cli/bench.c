@@ -173,7 +173,7 @@ static void show(json_t *results)
     json_array_foreach (json_object_get(results, "budgets"), i, row)
         printf("  %4lld: %s\n", (long long)json_integer_value(json_object_get(row, "nfe")), text_of(row, "text"));
     show_against(json_object_get(results, "against"));
-    printf("\n%s/report.html, results.json, results.csv, nfe.png, seconds.png, plots.gp written\n", given.out);
+    printf("\n%s/report.html, results.json, results.csv and plots written\n", given.out);
 }
 
 static void show_list(json_t *list)

@@ -60,12 +60,12 @@ static ebb_status put_curve(ebb_writer *w, const char *cost, size_t number, cons
                cost, number, (unsigned)ebb_plot_colour((*colour)++), quoted(name, text));
 }
 
-/* Ticks at the budgets of evaluations; seconds have none. */
+/* Ticks at the budgets of evaluations, where there are any; seconds have none. */
 static ebb_status put_ticks(ebb_writer *w, const json_t *results, const char *cost)
 {
     size_t i;
     json_t *budget;
-    if (strcmp(cost, "nfe") != 0)
+    if (strcmp(cost, "nfe") != 0 || json_array_size(json_object_get(results, "budgets")) == 0)
         return put(w, "set xtics autofreq\n");
     EBB_TRY(put(w, "set xtics ("));
     json_array_foreach (json_object_get(results, "budgets"), i, budget)
