@@ -268,39 +268,7 @@ static void test_guided(void **state)
 
 /* ---- what is known of samplers ------------------------------------------------------------------------------------------------- */
 
-static double value_of(const json_t *results, const char *sampler, int budget, const char *metric)
-{
-    size_t i;
-    json_t *cell;
-    json_array_foreach (json_object_get(results, "cells"), i, cell)
-        if (strcmp(ebb_bench_text(cell, "sampler"), sampler) == 0 && (int)ebb_bench_number(cell, "budget") == budget)
-            return ebb_bench_number(json_object_get(json_object_get(cell, "metrics"), metric), "value");
-    fail_msg("no cell of %s with %d evaluations", sampler, budget);
-    return NAN;
-}
-
-/* On the mixture DPM-Solver++(2M) and UniPC reach by 20 evaluations a Wasserstein distance for which Euler needs more than 100, and
- * UniPC a nearness to the exact flow for which it needs more than 100. */
-static void test_order_of_samplers(void **state)
-{
-    (void)state;
-    watch w;
-    ebb_bench_options o = options_of("order", &w);
-    o.samplers = "euler,dpmpp-2m,unipc";
-    o.nfe = "20,50,100";
-    o.n = 4000;
-    o.resamples = -1;
-    o.reference = -1;
-    json_t *results = run(&o);
-    double euler = value_of(results, "euler", 100, "sliced-w2"), flow = value_of(results, "euler", 100, "flow-error");
-    assert_true(value_of(results, "dpmpp-2m", 20, "sliced-w2") < euler);
-    assert_true(value_of(results, "unipc", 20, "sliced-w2") < euler);
-    assert_true(value_of(results, "unipc", 20, "flow-error") < flow);
-    assert_true(value_of(results, "dpmpp-2m", 20, "flow-error") < 0.5 * value_of(results, "euler", 50, "flow-error"));
-    json_decref(results);
-}
-
-/* Over the best of its grids. */
+/* Over its grid, or the best of them. */
 static double least(const json_t *results, const char *sampler, int budget, const char *metric)
 {
     size_t i;
@@ -313,20 +281,40 @@ static double least(const json_t *results, const char *sampler, int budget, cons
     return best;
 }
 
+/* Cells over the mixture, without intervals and reference. */
+static json_t *cells_of(const char *name, const char *samplers, const char *grids, const char *nfe)
+{
+    watch w;
+    ebb_bench_options o = options_of(name, &w);
+    o.samplers = samplers;
+    o.grids = grids;
+    o.nfe = nfe;
+    o.n = 4000;
+    o.resamples = -1;
+    o.reference = -1;
+    return run(&o);
+}
+
+/* On the mixture DPM-Solver++(2M) and UniPC reach by 20 evaluations a Wasserstein distance for which Euler needs more than 100, and
+ * UniPC a nearness to the exact flow for which it needs more than 100. */
+static void test_order_of_samplers(void **state)
+{
+    (void)state;
+    json_t *results = cells_of("order", "euler,dpmpp-2m,unipc", "own", "20,50,100");
+    double euler = least(results, "euler", 100, "sliced-w2"), flow = least(results, "euler", 100, "flow-error");
+    assert_true(least(results, "dpmpp-2m", 20, "sliced-w2") < euler);
+    assert_true(least(results, "unipc", 20, "sliced-w2") < euler);
+    assert_true(least(results, "unipc", 20, "flow-error") < flow);
+    assert_true(least(results, "dpmpp-2m", 20, "flow-error") < 0.5 * least(results, "euler", 50, "flow-error"));
+    json_decref(results);
+}
+
 /* Each over the better of two grids, both do by either measure. */
 static void test_order_over_grids(void **state)
 {
     (void)state;
     static const char *const metrics[] = {"flow-error", "sliced-w2"};
-    watch w;
-    ebb_bench_options o = options_of("grids", &w);
-    o.samplers = "euler,dpmpp-2m,unipc,unipc:order=2";
-    o.grids = "own,quadratic";
-    o.nfe = "20,100";
-    o.n = 4000;
-    o.resamples = -1;
-    o.reference = -1;
-    json_t *results = run(&o);
+    json_t *results = cells_of("grids", "euler,dpmpp-2m,unipc,unipc:order=2", "own,quadratic", "20,100");
     for (int k = 0; k < 2; k++) {
         double euler = least(results, "euler", 100, metrics[k]);
         assert_true(least(results, "dpmpp-2m", 20, metrics[k]) < euler);

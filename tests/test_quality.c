@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "sample/pictures.h"
 #include "study/quality.h"
 #include "support/contexts.h"
 #include "support/temporary.h"
@@ -187,16 +188,17 @@ static void test_about(void **state)
 static void test_other_data(void **state)
 {
     ebb_recipe *r = recipe((const char *const[]){"data.kind=synthetic", "data.size=8", NULL});
-    ebb_quality_options o = options(r);
+    ebb_recipe *data = NULL;
     ebb_quality *q;
     (void)state;
-    o.data = DIGITS("test-images-idx3");
-    o.labels = DIGITS("test-labels-idx1");
     r->data_size = (ebb_key_INTS){0};
     r->data_channels = 0;
+    ok(ebb_data_recipe(ctx[0], r, DIGITS("test-images-idx3"), DIGITS("test-labels-idx1"), &data));
+    ebb_quality_options o = options(data);
     ok(ebb_quality_create(ctx[0], &o, &q));
     assert_memory_equal(ebb_quality_floor(q), ebb_quality_floor(quality[0]), EBB_METRICS * sizeof(ebb_measure));
     ebb_quality_free(q);
+    ebb_recipe_free(data);
     ebb_recipe_free(r);
 }
 
@@ -219,12 +221,15 @@ static void refused(const ebb_quality_options *o, const char *why)
 static void test_refusals(void **state)
 {
     ebb_measure found[EBB_METRICS];
+    ebb_recipe *unlabelled = NULL;
     ebb_quality_options o = options(digits);
     (void)state;
     assert_int_equal(ebb_quality_judge(quality[0], others, 5, 0, found), EBB_E_ARGUMENT);
     says("too few");
-    o.data = DIGITS("test-images-idx3");
+    ok(ebb_data_recipe(ctx[0], digits, DIGITS("test-images-idx3"), NULL, &unlabelled));
+    o = options(unlabelled);
     refused(&o, "no labels");
+    ebb_recipe_free(unlabelled);
     o = options(digits);
     o.n = 5;
     refused(&o, "too few");

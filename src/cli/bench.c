@@ -206,24 +206,22 @@ static int read_class(int *label)
     return CLI_OK;
 }
 
-static void add_text(char command[4096], const char *text, size_t length)
+static void add_text(char command[4096], const char *text)
 {
     size_t n = strlen(command);
-    snprintf(command + n, 4096 - n, "%.*s", (int)length, text);
+    snprintf(command + n, 4096 - n, "%s", text);
 }
 
 /* How to do it again, as it was given; what a shell could take for its own is quoted, a quote by leaving the quotes: 'it'\''s'. */
 static void add_word(char command[4096], const char *word)
 {
     size_t plain = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./");
-    bool quoted = word[plain] != 0 || *word == 0;
-    add_text(command, quoted ? " '" : " ", 2);
-    for (; quoted && strchr(word, '\''); word = strchr(word, '\'') + 1) {
-        add_text(command, word, strcspn(word, "'"));
-        add_text(command, "'\\''", 4);
-    }
-    add_text(command, word, strlen(word));
-    add_text(command, "'", quoted);
+    const char *quote = word[plain] == 0 && *word ? "" : "'";
+    add_text(command, " ");
+    add_text(command, quote);
+    for (; *word; word++)
+        add_text(command, *word == '\'' ? "'\\''" : (char[]){*word, 0});
+    add_text(command, quote);
 }
 
 static void add_option(char command[4096], const char *name, const char *value)

@@ -164,12 +164,20 @@ static ebb_status unknown_recipe(ebb_context *ctx, const char *name)
                     ebb_suggest(name, names, count, near, sizeof near), list);
 }
 
-ebb_status ebb_recipe_load(ebb_context *ctx, const char *name, ebb_recipe **out)
+const ebb_embedded *ebb_recipe_built_in(const char *name)
 {
-    *out = NULL;
     for (const ebb_embedded *e = ebb_embedded_recipes; e->name != NULL; e++)
         if (strcmp(e->name, name) == 0)
-            return ebb_recipe_parse(ctx, e->text, name, "", out);
+            return e;
+    return NULL;
+}
+
+ebb_status ebb_recipe_load(ebb_context *ctx, const char *name, ebb_recipe **out)
+{
+    const ebb_embedded *built_in = ebb_recipe_built_in(name);
+    *out = NULL;
+    if (built_in != NULL)
+        return ebb_recipe_parse(ctx, built_in->text, name, "", out);
     size_t n = strlen(name);
     bool path = strchr(name, '/') != NULL || (n > 5 && strcmp(name + n - 5, ".json") == 0);
     if (!path && !ebb_file_exists(name))

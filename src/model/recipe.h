@@ -89,5 +89,6 @@ ebb_status ebb_recipe_complete(ebb_context *ctx, ebb_recipe *recipe);
 /* Files that are built into the library, of data/recipes and data/report: made by cmake/embed.cmake; each ends with {NULL, NULL}. */
 typedef struct ebb_embedded { const char *name, *text; } ebb_embedded;
 extern const ebb_embedded ebb_embedded_recipes[], ebb_embedded_report[];
+const ebb_embedded *ebb_recipe_built_in(const char *name);     /* NULL: none of that name */
 
 #endif

@@ -35,34 +35,31 @@ ebb_status ebb_data_redirect(ebb_context *ctx, const char *data, const char *lab
     return EBB_OK;
 }
 
-static bool names_recipe(const char *data)
-{
-    for (const ebb_embedded *e = ebb_embedded_recipes; e->name != NULL; e++)
-        if (strcmp(e->name, data) == 0)
-            return true;
-    return ends_with(data, ".json");
-}
-
 ebb_status ebb_data_recipe(ebb_context *ctx, const ebb_recipe *own, const char *data, const char *labels, ebb_recipe **out)
 {
-    ebb_recipe *r;
-    bool named = data != NULL && names_recipe(data);
+    bool named = data != NULL && (ebb_recipe_built_in(data) != NULL || ends_with(data, ".json"));
     if (named)
-        EBB_TRY(ebb_recipe_load(ctx, data, &r));
+        EBB_TRY(ebb_recipe_load(ctx, data, out));
     else if (own != NULL)
-        EBB_TRY(ebb_recipe_copy(ctx, own, &r));
+        EBB_TRY(ebb_recipe_copy(ctx, own, out));
     else
-        EBB_TRY(ebb_recipe_default(ctx, &r));
-    ebb_status status = EBB_OK;
+        EBB_TRY(ebb_recipe_default(ctx, out));
     if (data != NULL && !named)
-        status = ebb_data_redirect(ctx, data, labels, r);
+        EBB_TRY(ebb_data_redirect(ctx, data, labels, *out));
     else if (labels != NULL)
-        status = set_text(ctx, r->data_labels, labels, "labels");
-    if (status == EBB_OK)
-        *out = r;
-    else
-        ebb_recipe_free(r);
-    return status;
+        EBB_TRY(set_text(ctx, (*out)->data_labels, labels, "labels"));
+    return ebb_recipe_complete(ctx, *out);
+}
+
+ebb_status ebb_data_fits(ebb_context *ctx, ebb_model *m, const ebb_recipe *data)
+{
+    ebb_model_shape s = {.size = sizeof s};
+    int height = ebb_recipe_height(data), width = ebb_recipe_width(data), channels = (int)data->data_channels;
+    EBB_TRY(ebb_model_describe(m, &s));
+    if (s.height == height && s.width == width && s.channels == channels)
+        return EBB_OK;
+    return ebb_fail(ctx, EBB_E_SHAPE, "the model makes pictures of %dx%dx%d, but those of the data are %dx%dx%d", s.height, s.width, s.channels,
+                    height, width, channels);
 }
 
 /* The model's recipe with these data instead of its own. */

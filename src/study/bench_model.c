@@ -15,6 +15,7 @@ enum { COLUMNS = 8 };
 typedef struct subject {
     ebb_bench_job *b;
     ebb_model *model;
+    ebb_recipe *data;            /* that pictures are judged beside */
     ebb_quality *quality;
     int label;
     int64_t numbers;             /* of a picture */
@@ -29,6 +30,7 @@ static void free_subject(void *self)
     if (s == NULL)
         return;
     ebb_quality_free(s->quality);
+    ebb_recipe_free(s->data);
     ebb_model_free(s->model);
     ebb_free(s->bytes);
     ebb_free(s->pixels);
@@ -170,31 +172,13 @@ static ebb_status describe(subject *s)
     return status;
 }
 
-/* Before a classifier is trained: a file's pictures are brought to the model's size, or refused, but those of a recipe have its. */
-static ebb_status check_shape(const subject *s)
-{
-    ebb_context *ctx = s->b->ctx;
-    ebb_model_shape m = {.size = sizeof m};
-    ebb_recipe *r;
-    EBB_TRY(ebb_model_describe(s->model, &m));
-    EBB_TRY(ebb_data_recipe(ctx, s->model->recipe, s->b->o.data, s->b->o.labels, &r));
-    ebb_status status = ebb_recipe_complete(ctx, r);
-    int data[] = {ebb_recipe_height(r), ebb_recipe_width(r), (int)r->data_channels};
-    ebb_recipe_free(r);
-    EBB_TRY(status);
-    if (m.height == data[0] && m.width == data[1] && m.channels == data[2])
-        return EBB_OK;
-    return ebb_fail(ctx, EBB_E_SHAPE, "the model makes pictures of %dx%dx%d, but those of the data are %dx%dx%d", m.height, m.width, m.channels,
-                    data[0], data[1], data[2]);
-}
-
 static ebb_status make_quality(subject *s)
 {
     ebb_bench_job *b = s->b;
-    ebb_quality_options o = {.dir = b->o.keep != NULL ? b->o.keep : EBB_KEPT_USUAL, .recipe = s->model->recipe, .data = b->o.data,
-                             .labels = b->o.labels, .n = b->o.n, .resamples = b->o.resamples, .quick = b->scale == EBB_SCALE_QUICK,
-                             .progress = on_quality, .user = s};
-    EBB_TRY(check_shape(s));
+    EBB_TRY(ebb_data_recipe(b->ctx, s->model->recipe, b->o.data, b->o.labels, &s->data));
+    EBB_TRY(ebb_data_fits(b->ctx, s->model, s->data));
+    ebb_quality_options o = {.dir = b->o.keep != NULL ? b->o.keep : EBB_KEPT_USUAL, .recipe = s->data, .n = b->o.n,
+                             .resamples = b->o.resamples, .quick = b->scale == EBB_SCALE_QUICK, .progress = on_quality, .user = s};
     return ebb_quality_create(b->ctx, &o, &s->quality);
 }
 

@@ -45,7 +45,6 @@ static ebb_status check(ebb_eval_job *j, const ebb_eval_options *options)
 static ebb_status choose_data(ebb_eval_job *j)
 {
     EBB_TRY(ebb_data_recipe(j->ctx, j->model != NULL ? j->model->recipe : NULL, j->o.data, j->o.labels, &j->recipe));
-    EBB_TRY(ebb_recipe_complete(j->ctx, j->recipe));
     j->shape[0] = ebb_recipe_height(j->recipe);
     j->shape[1] = ebb_recipe_width(j->recipe);
     j->shape[2] = (int)j->recipe->data_channels;
@@ -68,13 +67,9 @@ static ebb_status try_sampling(const ebb_eval_job *j)
 
 static ebb_status check_model(ebb_eval_job *j)
 {
-    ebb_model_shape s = {.size = sizeof s};
-    EBB_TRY(ebb_model_describe(j->model, &s));
-    if (s.height != j->shape[0] || s.width != j->shape[1] || s.channels != j->shape[2])
-        return ebb_fail(j->ctx, EBB_E_SHAPE, "the model makes pictures of %dx%dx%d, but those of the data are %dx%dx%d", s.height, s.width,
-                        s.channels, j->shape[0], j->shape[1], j->shape[2]);
+    EBB_TRY(ebb_data_fits(j->ctx, j->model, j->recipe));
     j->n = j->o.n > 0 ? j->o.n : j->o.quick ? QUICK : SAMPLES;
-    if (j->o.sample == NULL && s.classes > 0)
+    if (j->o.sample == NULL && j->model->recipe->net_classes > 0)
         j->sample.label = EBB_LABEL_ALL;
     return try_sampling(j);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "format/format.h"
+#include "sample/pictures.h"
 #include "study/experiment_chart.h"
 #include "study/quality.h"
 
@@ -83,10 +84,10 @@ static ebb_status on_progress(void *self, const char *doing, int64_t done, int64
     return ebb_trial_progress(self, doing, done, total);
 }
 
-static ebb_status open_quality(ebb_trial *x, const ebb_recipe *data, int64_t n, ebb_quality **out)
+static ebb_status open_quality(ebb_trial *x, const ebb_recipe *own, int64_t n, ebb_recipe **data, ebb_quality **out)
 {
-    ebb_quality_options o = {.dir = x->o.dir, .recipe = data, .labels = LABELS, .n = n, .quick = x->o.quick,
-                             .no_copies = true, .progress = on_progress, .user = x};
+    EBB_TRY(ebb_data_recipe(x->ctx, own, NULL, LABELS, data));
+    ebb_quality_options o = {.dir = x->o.dir, .recipe = *data, .n = n, .quick = x->o.quick, .no_copies = true, .progress = on_progress, .user = x};
     EBB_TRY(ebb_quality_create(x->ctx, &o, out));
     ebb_trial_figure(x, ebb_quality_floor(*out)[EBB_METRIC_FRECHET].value, "", "Frechet distance of %lld real pictures, the floor", (long long)n);
     return EBB_OK;
@@ -131,12 +132,12 @@ static ebb_status run_process(ebb_trial *x, ebb_quality *q, int which, int64_t n
 
 ebb_status ebb_exp_nll_table(ebb_trial *x)
 {
-    ebb_recipe *data;
+    ebb_recipe *own, *data = NULL;
     ebb_quality *q = NULL;
     double bits[PROCESSES][MOST];
     int64_t n = ebb_trial_scale(x, 100, 4), made = ebb_trial_scale(x, MADE, 40);
-    EBB_TRY(ebb_trial_recipe(x, 0, &data));
-    ebb_status status = open_quality(x, data, made, &q);
+    EBB_TRY(ebb_trial_recipe(x, 0, &own));
+    ebb_status status = open_quality(x, own, made, &data, &q);
     for (int p = 0; p < PROCESSES && status == EBB_OK; p++)
         status = run_process(x, q, p, n, made, bits[p]);
     if (status == EBB_OK) {
@@ -145,5 +146,6 @@ ebb_status ebb_exp_nll_table(ebb_trial *x)
     }
     ebb_quality_free(q);
     ebb_recipe_free(data);
+    ebb_recipe_free(own);
     return status;
 }

@@ -8,7 +8,6 @@
 
 #include "eval/copies.h"
 #include "sample/features.h"
-#include "sample/pictures.h"
 
 /* Pictures read at a time; of copies' threshold; held out, at most; groups of the floor. */
 enum { BATCH = 512, PROBES = 2000, TESTED = 2000, GROUPS = 4 };
@@ -43,11 +42,11 @@ static ebb_status tell(const ebb_quality *q, const char *doing, int64_t done, in
 
 /* ---- data -------------------------------------------------------------------------------------------------------------------- */
 
-/* The recipe's data section, or another's in its place; all pictures, whether a model has seen them or not. */
+/* The recipe's data section; all pictures, whether a model has seen them or not. */
 static ebb_status choose_data(ebb_quality *q)
 {
     ebb_recipe *r;
-    EBB_TRY(ebb_data_recipe(q->ctx, q->o.recipe, q->o.data, q->o.labels, &q->recipe));
+    EBB_TRY(ebb_recipe_copy(q->ctx, q->o.recipe, &q->recipe));
     r = q->recipe;
     if (strcmp(r->data_kind, "ring") == 0 || strcmp(r->data_kind, "target") == 0)
         return ebb_fail(q->ctx, EBB_E_ARGUMENT, "data.kind=%s makes points: quality is of pictures; ebb toy compares points with their law",

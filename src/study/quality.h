@@ -22,8 +22,7 @@
 typedef struct ebb_quality ebb_quality;
 typedef struct ebb_quality_options {
     const char *dir;             /* of kept models */
-    const ebb_recipe *recipe;    /* whose data section names the data set (a model's recipe, or a made one) */
-    const char *data, *labels;   /* another data set, as ebb_data_recipe has it, or labels of the recipe's; NULL: the recipe's */
+    const ebb_recipe *recipe;    /* whose data section names the data set: ebb_data_recipe's */
     int64_t n;                   /* pictures that will be judged: the floor is of as many, or of all there are */
     int resamples;               /* of the floor's interval; 0: none */
     bool quick;                  /* a classifier that is trained in a moment: to see that all works, not to measure */
